@@ -1,0 +1,82 @@
+"""Optimise the inputs of trained ReLU networks."""
+
+from adrgd.data import Images, load_data
+from adrgd.domain import Box, L2Ball, LinfBall
+from adrgd.errors import (
+    AdrgdError,
+    DataError,
+    DomainError,
+    MissingExtraError,
+    ModelError,
+    NonFiniteError,
+    RunFolderError,
+    UsageError,
+)
+from adrgd.gates import count_neurons
+from adrgd.maximize import Solution, Status, maximize
+from adrgd.models import Model, load_model
+from adrgd.objective import Classify, Misclassify, Output, Score
+from adrgd.solvers import (
+    ADRGD,
+    FGSM,
+    GD,
+    PGD,
+    GraduatedADR,
+    GraduatedGates,
+    NoisyNormalisedGD,
+    NormalisedGD,
+    OccupationTimeGD,
+    PerturbedGD,
+    SearchedGates,
+    Solver,
+    TrueGates,
+    make_solver,
+)
+from adrgd.solvers.steps import Adam, GradientStep, Momentum, Normalised, Steepest
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ADRGD",
+    "FGSM",
+    "GD",
+    "PGD",
+    "Adam",
+    "AdrgdError",
+    "Box",
+    "Classify",
+    "DataError",
+    "DomainError",
+    "GradientStep",
+    "GraduatedADR",
+    "GraduatedGates",
+    "Images",
+    "L2Ball",
+    "LinfBall",
+    "Misclassify",
+    "MissingExtraError",
+    "Model",
+    "ModelError",
+    "Momentum",
+    "NoisyNormalisedGD",
+    "NonFiniteError",
+    "Normalised",
+    "NormalisedGD",
+    "OccupationTimeGD",
+    "Output",
+    "PerturbedGD",
+    "RunFolderError",
+    "Score",
+    "SearchedGates",
+    "Solution",
+    "Solver",
+    "Status",
+    "Steepest",
+    "TrueGates",
+    "UsageError",
+    "count_neurons",
+    "load_data",
+    "load_model",
+    "make_solver",
+    "maximize",
+]

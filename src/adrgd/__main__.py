@@ -1,0 +1,5 @@
+"""python -m adrgd"""
+
+from adrgd.cli import main
+
+main()

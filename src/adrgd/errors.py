@@ -1,0 +1,66 @@
+"""Every error the project raises on purpose: one sentence that says what was expected, what was found, what to do."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from adrgd.maximize import Solution
+
+
+class AdrgdError(Exception):
+    """The root of the project's errors; the command line turns `exit_code` into its own."""
+
+    exit_code = 1
+
+
+class UsageError(AdrgdError, ValueError):
+    """The request itself cannot be carried out as given."""
+
+    exit_code = 2
+
+
+class DomainError(UsageError):
+    """The set of allowed inputs is empty, malformed, or does not fit the inputs."""
+
+
+class ModelError(UsageError):
+    """A model cannot be loaded, or is not a fixed function that treats the rows of a batch independently."""
+
+
+class DataError(UsageError):
+    """Images or labels are missing, unreadable or out of range."""
+
+
+class MissingExtraError(UsageError):
+    """An optional dependency is not installed."""
+
+
+class RunFolderError(AdrgdError):
+    """A run folder is corrupt, or belongs to another run."""
+
+
+class NonFiniteError(AdrgdError):
+    """The objective or its gradient stopped being finite.
+
+    Attributes:
+        row: index of the first offending row of the batch that was passed in.
+        iteration: the iteration at which it happened.
+        solution: the best points found until then.
+    """
+
+    def __init__(self, message: str, *, row: int, iteration: int, solution: Solution) -> None:
+        super().__init__(message)
+        self.row, self.iteration, self.solution = row, iteration, solution
+
+
+def optional(module: str, *, extra: str) -> Any:
+    """Import an optional dependency, or say which extra of the package brings it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this needs the Python package '{module.partition('.')[0]}', which cannot be imported ({error}); "
+            f'install it with: pip install "adrgd[{extra}]"'
+        ) from error

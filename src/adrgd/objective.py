@@ -1,0 +1,172 @@
+"""What is to be made large: losses of a classifier's logits, one output of a network, or any callable.
+
+An objective takes x (B, ...) and returns (B,) values, or a `Score` that also says which rows have reached their goal.
+One that holds data of its own for each row takes a second argument, `rows`: the int64 positions, in the batch that was
+first given to `maximize`, of the rows it is asked for.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adrgd.errors import UsageError
+
+
+class Score(NamedTuple):
+    """`value` (B,) to be maximised, and `reached` (B,), true where the goal is met and the row may stop."""
+
+    value: Tensor
+    reached: Tensor
+
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""A loss takes logits (B, C) and one class a row (B,), and returns (B,) values."""
+
+
+def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
+    """-log softmax(logits)[label]."""
+    return F.cross_entropy(logits, label, reduction="none")
+
+
+def margin(logits: Tensor, label: Tensor) -> Tensor:
+    """The largest other logit minus the label's: positive exactly when another class is ahead, zero when two tie."""
+    return _others(logits, label).amax(1) - _own(logits, label)
+
+
+def dlr(logits: Tensor, label: Tensor) -> Tensor:
+    """The margin divided by the gap between the largest and the third largest logit (Croce & Hein 2020, eq 6).
+
+    It does not change when the logits are rescaled. Below four classes the plain margin is used, with a warning.
+    """
+    if _too_few(logits):
+        return margin(logits, label)
+    top = logits.topk(3, dim=1).values
+    return margin(logits, label) / (top[:, 0] - top[:, 2]).clamp_min(1e-12)
+
+
+def normalised_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
+    """Cross-entropy of the logits divided by their own norm, a constant to the gradient (the authors' MNIST code)."""
+    return cross_entropy(_unit(logits), label)
+
+
+def targeted_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """log softmax(logits)[target]."""
+    return -cross_entropy(logits, target)
+
+
+def targeted_margin(logits: Tensor, target: Tensor) -> Tensor:
+    """The target's logit minus the largest other: positive exactly when the target is ahead, zero when two tie."""
+    return -margin(logits, target)
+
+
+def targeted_dlr(logits: Tensor, target: Tensor) -> Tensor:
+    """The targeted margin divided by the gap between the largest logit and the mean of the third and fourth."""
+    if _too_few(logits):
+        return targeted_margin(logits, target)
+    top = logits.topk(4, dim=1).values
+    return targeted_margin(logits, target) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2).clamp_min(1e-12)
+
+
+def targeted_normalised_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """log softmax of the logits, divided by their own norm, at the target."""
+    return targeted_cross_entropy(_unit(logits), target)
+
+
+LOSSES: dict[str, tuple[Loss, Loss]] = {
+    "cross-entropy": (cross_entropy, targeted_cross_entropy),
+    "margin": (margin, targeted_margin),
+    "dlr": (dlr, targeted_dlr),
+    "normalised-cross-entropy": (normalised_cross_entropy, targeted_normalised_cross_entropy),
+}
+"""Each loss by name: away from a label, and towards a target. All of them are to be maximised."""
+
+
+def find_loss(name: str, *, targeted: bool) -> Loss:
+    """The loss of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in LOSSES:
+        raise UsageError(f"unknown loss {name!r}; expected one of {', '.join(LOSSES)}")
+    return LOSSES[name][targeted]
+
+
+@dataclass(frozen=True)
+class Misclassify:
+    """Drive a classifier away from the labels; a row has reached its goal when another class is predicted.
+
+    Attributes:
+        model: takes (B, ...), returns logits (B, C).
+        labels: (N,) int64, indexed by `rows`.
+    """
+
+    model: Callable[[Tensor], Tensor]
+    labels: Tensor
+    loss: Loss = cross_entropy
+
+    def __call__(self, x: Tensor, rows: Tensor) -> Score:
+        logits, label = self.model(x), self.labels[rows]
+        return Score(self.loss(logits, label), logits.argmax(1) != label)
+
+
+@dataclass(frozen=True)
+class Classify:
+    """Drive a classifier towards the targets; a row has reached its goal when its target is predicted.
+
+    Attributes:
+        model: takes (B, ...), returns logits (B, C).
+        targets: (N,) int64, indexed by `rows`.
+    """
+
+    model: Callable[[Tensor], Tensor]
+    targets: Tensor
+    loss: Loss = targeted_cross_entropy
+
+    def __call__(self, x: Tensor, rows: Tensor) -> Score:
+        logits, target = self.model(x), self.targets[rows]
+        return Score(self.loss(logits, target), logits.argmax(1) == target)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One coordinate of a network's output (B, ...) flattened, or minus it with `sign=-1`."""
+
+    network: Callable[[Tensor], Tensor]
+    index: int = 0
+    sign: float = 1.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        out = self.network(x).reshape(len(x), -1)
+        if not -out.shape[1] <= self.index < out.shape[1]:
+            raise UsageError(f"output index {self.index} is out of range; the network has {out.shape[1]} outputs")
+        return self.sign * out[:, self.index]
+
+
+def _own(logits: Tensor, label: Tensor) -> Tensor:
+    return logits.gather(1, label[:, None])[:, 0]
+
+
+def _others(logits: Tensor, label: Tensor) -> Tensor:
+    return logits.scatter(1, label[:, None], -torch.inf)
+
+
+def _unit(logits: Tensor) -> Tensor:
+    size: Tensor = logits.detach().norm(dim=1, keepdim=True)
+    return logits / size.clamp_min(1e-12)
+
+
+def _too_few(logits: Tensor) -> bool:
+    few = logits.shape[1] < 4
+    if few:
+        warnings.warn(
+            f"DLR needs at least 4 classes, found {logits.shape[1]}: the margin is used instead", stacklevel=3
+        )
+    return few

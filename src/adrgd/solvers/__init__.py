@@ -1,0 +1,100 @@
+"""Solvers by name. A solver is a gate rule and a step rule; each of them is one small dataclass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from adrgd.errors import UsageError
+from adrgd.solvers.adr import ADRGD, SearchedGates
+from adrgd.solvers.gradient import (
+    FGSM,
+    GD,
+    PGD,
+    NoisyNormalisedGD,
+    NormalisedGD,
+    OccupationTimeGD,
+    PerturbedGD,
+)
+from adrgd.solvers.graduated import GraduatedADR, GraduatedGates
+from adrgd.solvers.presets import PRESETS, SETTINGS, preset
+from adrgd.solvers.solver import Solver, TrueGates
+from adrgd.solvers.steps import (
+    Adam,
+    GradientStep,
+    Momentum,
+    NoisyNormalised,
+    Normalised,
+    OccupationTime,
+    Perturbed,
+    Steepest,
+)
+
+SOLVERS: dict[str, Callable[[], Solver]] = {
+    "graduated": GraduatedADR,
+    "adr": ADRGD,
+    "pgd": PGD,
+    "fgsm": FGSM,
+    "gd": GD,
+    "normalised-gd": NormalisedGD,
+    "perturbed-gd": PerturbedGD,
+    "noisy-gd": NoisyNormalisedGD,
+    "occupation-gd": OccupationTimeGD,
+}
+
+STEPS = {
+    "steepest": Steepest,
+    "gradient": GradientStep,
+    "normalised": Normalised,
+    "momentum": Momentum,
+    "adam": Adam,
+    "noisy": NoisyNormalised,
+    "perturbed": Perturbed,
+    "occupation": OccupationTime,
+}
+
+
+def make_solver(name: str) -> Solver:
+    """The solver of that name with its defaults; "adr:PRESET" names a preset of ADR-GD.
+
+    Raises:
+        UsageError: unknown solver or preset.
+    """
+    kind, _, variant = name.partition(":")
+    if kind not in SOLVERS:
+        raise UsageError(f"unknown solver {kind!r}; expected one of {', '.join(SOLVERS)}")
+    if not variant:
+        return preset("paper") if kind == "adr" else SOLVERS[kind]()
+    if kind != "adr":
+        raise UsageError(f"solver {kind!r} has no presets, found {variant!r} behind the colon; only adr has")
+    return preset(variant)
+
+
+__all__ = [
+    "ADRGD",
+    "FGSM",
+    "GD",
+    "PGD",
+    "PRESETS",
+    "SETTINGS",
+    "SOLVERS",
+    "STEPS",
+    "Adam",
+    "GradientStep",
+    "GraduatedADR",
+    "GraduatedGates",
+    "Momentum",
+    "NoisyNormalised",
+    "NoisyNormalisedGD",
+    "Normalised",
+    "NormalisedGD",
+    "OccupationTime",
+    "OccupationTimeGD",
+    "Perturbed",
+    "PerturbedGD",
+    "SearchedGates",
+    "Solver",
+    "Steepest",
+    "TrueGates",
+    "make_solver",
+    "preset",
+]

@@ -1,0 +1,150 @@
+"""GraduatedADR: the gates of the backward pass are the probabilities that each neuron is active under Gaussian noise.
+
+    eta_j = Phi(h_j / (sigma ||P_j||))
+
+is the chance that neuron j is active when the input moves by N(0, sigma^2 I): the paper's relaxed activation pattern,
+with its scale set by the geometry instead of searched. The forward pass stays the true network. sigma starts at
+`sigma0` radii of the domain and falls linearly to zero, so that the first steps see the landscape beyond the current
+polytope and the last ones are exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from adrgd.errors import UsageError
+from adrgd.gates import Call, Gates, find_layers, select
+from adrgd.objective import Score
+from adrgd.rows import column
+from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
+from adrgd.solvers.steps import Steepest
+
+LOGISTIC = 1.702  # Phi(u) is within .0095 of 1 / (1 + exp(-1.702 u)), which is several times cheaper
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The state of the graduated gates.
+
+    Attributes:
+        sigma0: (B,) each row's first sigma, in radii of the domain.
+        squares: running means of ||P_j||^2, one tensor (B, ...) a layer, for x measured in radii.
+        inverse: 1.702 / (sigma0 ||P_j||), what h is multiplied by while sigma = sigma0.
+        layers: the gated layers.
+    """
+
+    sigma0: Tensor
+    squares: list[Tensor]
+    inverse: list[Tensor]
+    layers: frozenset[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraduatedGates:
+    """Gates that anneal from smooth to true.
+
+    Attributes:
+        sigma0: the first noise level, in radii of the domain.
+        spread: restarts draw their own sigma0 log-uniformly from this range instead.
+        until: the share of the run after which the gates are the true ones.
+        probe_every: iterations between two measurements of ||P_j||, one forward pass each.
+        memory: what is kept of the running mean of ||P_j||^2 at a measurement.
+        layers: which activation layers: "all", "last:K", or numbers such as "0,2".
+    """
+
+    sigma0: float = 2.0
+    spread: tuple[float, float] = (0.3, 3.0)
+    until: float = 0.7
+    probe_every: int = 5
+    memory: float = 0.5
+    layers: str = "all"
+
+    def __post_init__(self) -> None:
+        if not (self.sigma0 > 0 and 0 < self.spread[0] <= self.spread[1]):
+            raise UsageError(f"sigma0 and spread must be positive, found {self.sigma0} and {self.spread}")
+        if not (0 < self.until <= 1 and self.probe_every >= 1 and 0 <= self.memory < 1):
+            raise UsageError("expected 0 < until <= 1, probe_every >= 1 and 0 <= memory < 1")
+
+    def start(self, problem: Problem, x: Tensor) -> Noise:
+        layers = select(self.layers, find_layers(problem.peek, x[:2]))
+        low, high = (math.log(value) for value in self.spread)
+        drawn = torch.exp(low + (high - low) * problem.random.uniform((), "sigma0", dtype=x.dtype))
+        sigma0 = torch.where(problem.restart > 0, drawn, self.sigma0).to(x.dtype)
+        if not layers:
+            return Noise(sigma0, [], [], layers)
+        kept: list[Tensor] = []
+
+        def keep(call: Call) -> Tensor:
+            kept.append(call.h.clone() if call.in_place else call.h)
+            return call.original()
+
+        with torch.no_grad(), Gates(keep, layers):
+            problem.score(x)
+        return self._measure(problem, x, Noise(sigma0, [], [], layers), kept, 1.0, t=0)
+
+    def evaluate(self, problem: Problem, x: Tensor, state: Noise, t: int) -> Evaluation:
+        left = 1 - t / (self.until * problem.steps)
+        if left <= 0 or not state.layers:
+            score, gradient, _ = TrueGates().evaluate(problem, x, None, t)
+            return Evaluation(score, gradient, state)
+        measure = t > 0 and t % self.probe_every == 0
+        kept: list[Tensor] = []
+        inverse = iter(state.inverse)
+
+        def soften(call: Call) -> Tensor:
+            if measure:
+                kept.append(call.h.detach().clone() if call.in_place else call.h.detach())
+            with torch.no_grad():
+                slope = _slope(call, call.h, next(inverse), left)
+            return call.with_slope(slope)
+
+        x = x.detach().requires_grad_(True)
+        with Gates(soften, state.layers):
+            score = problem.score(x)
+        (gradient,) = problem.gradient(score.value, [x])
+        score = Score(score.value.detach(), score.reached)
+        if measure:
+            state = self._measure(problem, x.detach(), state, kept, left, t)
+        return Evaluation(score, gradient, state)
+
+    def _measure(self, problem: Problem, x: Tensor, state: Noise, kept: list[Tensor], left: float, t: int) -> Noise:
+        """One forward pass at x + v: the layers' values move by P v, and (P_j v)^2 has mean ||P_j||^2.
+
+        Behind a gated layer the difference is carried on through the soft gate, so that P is the surrogate's (eq 10).
+        Layers that are not gated carry on the difference that they really make.
+        """
+        squares: list[Tensor] = []
+        inverse: list[Tensor] = []
+        at: Iterator[tuple[int, Tensor]] = iter(enumerate(kept))
+
+        def carry(call: Call) -> Tensor:
+            k, h = next(at)
+            difference = call.h - h
+            square = difference.square()
+            squares.append(torch.lerp(square, state.squares[k], self.memory) if state.squares else square)
+            scale = squares[k].clamp_min(1e-24).rsqrt()
+            inverse.append(scale.mul_(column(LOGISTIC / state.sigma0, scale)))
+            return call.answer(call.phi.value(h) + _slope(call, h, inverse[k], left) * difference)
+
+        v = problem.random.normal(tuple(x.shape[1:]), "probe", t, x.dtype) * problem.domain.scale
+        with torch.no_grad(), Gates(carry, state.layers):
+            problem.score(x + v)
+        return Noise(state.sigma0, squares, inverse, state.layers)
+
+
+def _slope(call: Call, h: Tensor, inverse: Tensor, left: float) -> Tensor:
+    """E[phi'(h + sigma ||P|| xi)] for xi ~ N(0, 1): each hinge adds its jump times the chance that it is passed."""
+    return call.phi.mix([torch.mul(h - at if at else h, inverse).div_(left).sigmoid_() for at in call.phi.breaks])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraduatedADR(Solver):
+    """Graduated gates under the domain's steepest step, whose length falls linearly from two radii."""
+
+    gates: GraduatedGates = field(default_factory=GraduatedGates)
+    step: StepRule = field(default_factory=lambda: Steepest(length=2.0, schedule="linear"))

@@ -1,0 +1,141 @@
+"""What a solver is: a rule for the gates of the backward pass, and a rule for how x then moves.
+
+The two are independent. A *gate rule* evaluates the objective at x and says in which direction it grows; a *step rule*
+turns that direction into the next point. The loop in `adrgd.maximize` owns everything else: projection, recording,
+stopping, dropping finished rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from adrgd.domain import BoundDomain
+from adrgd.errors import UsageError
+from adrgd.objective import Score
+from adrgd.rows import RowRandom
+
+Objective = Callable[..., Any]
+"""x -> values (B,) or a `Score`; may take the row positions as a second argument named `rows`."""
+
+
+@dataclass(kw_only=True)
+class Problem:
+    """What a solver may know of the rows that are still being worked on.
+
+    Attributes:
+        rows: (B,) their positions in the batch given to `maximize`.
+        restart: (B,) 0 for the first run of a row, 1, 2, ... for its restarts.
+        steps: the number of iterations of the whole run.
+        forwards, backwards: how many passes each of these rows has spent.
+    """
+
+    objective: Objective
+    takes_rows: bool
+    domain: BoundDomain
+    rows: Tensor
+    restart: Tensor
+    random: RowRandom
+    steps: int
+    forwards: int = 0
+    backwards: int = 0
+
+    def score(self, x: Tensor) -> Score:
+        """Evaluate the objective: one forward pass."""
+        self.forwards += 1
+        return as_score(self.objective(x, self.rows) if self.takes_rows else self.objective(x), len(x))
+
+    def value(self, x: Tensor) -> Tensor:
+        """The value alone, as the functions of `adrgd.surrogate` want it: one forward pass."""
+        return self.score(x).value
+
+    def gradient(self, value: Tensor, of: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The gradients of value (B,), row by row: one backward pass."""
+        self.backwards += 1
+        if not value.requires_grad:
+            raise UsageError("the objective's value does not depend on x through differentiable operations")
+        return torch.autograd.grad(value.sum(), of)
+
+    def peek(self, x: Tensor) -> Tensor:
+        """The first two rows' values, uncounted: for looking at the network's structure."""
+        rows = self.rows[: len(x)]
+        return as_score(self.objective(x, rows) if self.takes_rows else self.objective(x), len(x)).value
+
+
+class Evaluation(NamedTuple):
+    """A point's score under the true network, the direction of growth, and the gate rule's next state."""
+
+    score: Score
+    gradient: Tensor
+    state: Any
+
+
+class GateRule(Protocol):
+    """How the backward pass treats activation gates. Its state is any nest of tensors with one row a row of x."""
+
+    def start(self, problem: Problem, x: Tensor) -> Any:
+        """The state before the first iteration."""
+
+    def evaluate(self, problem: Problem, x: Tensor, state: Any, t: int) -> Evaluation:
+        """Iteration t = 0, 1, ...: the true score at x (B, ...) and the direction in which to move x."""
+
+
+class StepRule(Protocol):
+    """How x moves along a direction of growth. Its state is any nest of tensors with one row a row of x."""
+
+    def start(self, problem: Problem, x: Tensor) -> Any:
+        """The state before the first iteration."""
+
+    def move(self, problem: Problem, x: Tensor, gradient: Tensor, state: Any, t: int) -> tuple[Tensor, Any]:
+        """The next point, before projection, and the next state."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solver:
+    """A gate rule and a step rule.
+
+    Attributes:
+        random_start: begin at a random point of the domain instead of the given one (restarts always do).
+        most_steps: never take more iterations than this, whatever the budget.
+    """
+
+    gates: GateRule
+    step: StepRule
+    random_start: bool = False
+    most_steps: int | None = None
+
+
+def as_score(answer: object, count: int) -> Score:
+    """Turn what an objective returned into a `Score`.
+
+    Raises:
+        UsageError: it is not one number a row.
+    """
+    if isinstance(answer, tuple):
+        value, reached = answer
+    else:
+        value, reached = answer, None
+    if not isinstance(value, Tensor) or value.shape != (count,) or not value.is_floating_point():
+        found = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise UsageError(f"the objective must return one floating-point number a row, shape ({count},); found {found}")
+    if reached is None:
+        reached = torch.zeros(count, dtype=torch.bool, device=value.device)
+    return Score(value, reached)
+
+
+@dataclass(frozen=True)
+class TrueGates:
+    """Ordinary backpropagation."""
+
+    def start(self, problem: Problem, x: Tensor) -> None:
+        return None
+
+    def evaluate(self, problem: Problem, x: Tensor, state: None, t: int) -> Evaluation:
+        x = x.detach().requires_grad_(True)
+        score = problem.score(x)
+        (gradient,) = problem.gradient(score.value, [x])
+        return Evaluation(Score(score.value.detach(), score.reached), gradient, None)
