@@ -1,0 +1,76 @@
+"""CIFAR-10, as arrays in one file or as the batches that its authors publish."""
+
+from __future__ import annotations
+
+import codecs
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adrgd.data.images import Array, Raw, Span, choice
+from adrgd.data.npz import read_arrays
+from adrgd.errors import DataError
+
+NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
+
+# what a pickle of byte strings and arrays needs; numpy's name for the third has moved between its versions
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+ADMITTED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("_codecs", "encode"): codecs.encode,
+}
+
+
+def read_cifar10(folder: Path, query: Mapping[str, str], span: Span) -> Raw:
+    """Read cifar10.npz (x_train, y_train, x_test, y_test; NHWC bytes) or the batches in a folder."""
+    split = choice(query, "split", ("train", "test"), "test") or "test"
+    packed = folder / "cifar10.npz"
+    if packed.is_file():
+        arrays = read_arrays(packed, (f"x_{split}", f"y_{split}"))
+        images = arrays[f"x_{split}"]
+        if images.shape[1:] != (32, 32, 3):
+            raise DataError(
+                f"expected images of shape (32, 32, 3) in {str(packed)!r}, found {images.shape[1:]}; get it again"
+            )
+        return Raw(images.transpose(0, 3, 1, 2), arrays[f"y_{split}"], names=NAMES)
+    wanted = BATCHES[split]
+    for place in (folder, folder / "cifar-10-batches-py"):
+        if (place / wanted[0]).is_file():
+            return _read_batches([place / name for name in wanted], span)
+    raise DataError(f"expected cifar10.npz or {wanted[0]} in {str(folder)!r}, found neither; check the folder")
+
+
+def _read_batches(paths: list[Path], span: Span) -> Raw:
+    del span
+    parts = [_read_batch(path) for path in paths]
+    images = np.concatenate([images for images, _ in parts])
+    return Raw(images, np.concatenate([labels for _, labels in parts]), names=NAMES)
+
+
+def _read_batch(path: Path) -> tuple[Array, Array]:
+    try:
+        with path.open("rb") as file:
+            content = _ArraysOnly(file, encoding="bytes").load()
+        images, labels = content[b"data"], content[b"labels"]
+        return images.reshape(-1, 3, 32, 32), np.asarray(labels, dtype=np.int64)
+    except Exception as error:  # a damaged pickle can raise nearly anything
+        raise DataError(
+            f"expected a batch of CIFAR-10 in {str(path)!r}, found a file that cannot be read as one ({error}); get "
+            "it again"
+        ) from error
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Reads pickles of arrays in plain containers, and refuses to import anything else, so no code can run."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        if (module_name, global_name) not in ADMITTED:
+            raise pickle.UnpicklingError(f"it refers to {module_name}.{global_name}")
+        return ADMITTED[module_name, global_name]

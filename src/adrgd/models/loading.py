@@ -1,0 +1,148 @@
+"""Load a model from a spec string."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from adrgd import specs
+from adrgd.errors import ModelError
+from adrgd.models.exported import load_exported
+from adrgd.models.factory import FACTORY, load_factory
+from adrgd.models.mnist import mnist_cnn
+from adrgd.models.normalise import MEAN, STD, normalised
+from adrgd.models.onnx import load_onnx
+from adrgd.models.torchscript import load_torchscript
+from adrgd.models.weights import load_in_order
+
+FORMS = (
+    "bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.onnx.gz, FILE.pt2 (torch.export), FILE.pt (TorchScript), "
+    "package.module:factory?weights=FILE"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network, ready to have its inputs optimised.
+
+    Attributes:
+        module: takes a batch (B, ...) and returns logits (B, classes); in eval mode, its parameters frozen.
+        spec: the string it was loaded from.
+        input_shape: shape of one example, or None when the file does not say.
+        classes: number of logits, or None when the file does not say.
+    """
+
+    module: nn.Module
+    spec: str
+    input_shape: tuple[int, ...] | None = None
+    classes: int | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The logits (B, classes) of a batch (B, ...)."""
+        logits: Tensor = self.module(x)
+        return logits
+
+
+def load_model(spec: str, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Model:
+    """Load a network, freeze its parameters and put it in eval mode.
+
+    Args:
+        spec: where the network is, in one of these forms, each of which also takes `?mean=a,b,c&std=a,b,c` (one value
+            or one for each channel) to normalise the input inside the model:
+            `bundled:NAME`; `mnist-cnn?weights=FILE`, the architecture of the bundled models with other weights;
+            `FILE.onnx` or `FILE.onnx.gz`; `FILE.pt2`, saved by torch.export with a dynamic batch dimension;
+            `FILE.pt`, TorchScript; `package.module:factory`, a function that returns a module, with `?weights=FILE`
+            for its state dict and any further `key=value` passed on to the function.
+        device: where its parameters go.
+        dtype: floating-point type of its parameters.
+
+    Raises:
+        ModelError: the spec has none of these forms, or the network cannot be loaded.
+    """
+    base, query = specs.split_spec(spec, error=ModelError)
+    mean, std = query.pop(MEAN, None), query.pop(STD, None)
+    loaded = _loader(base, spec)(base, query, spec)
+    module = normalised(loaded.module, mean, std, shape=loaded.input_shape, spec=spec)
+    module.requires_grad_(False)
+    for part in module.modules():  # .eval() would do, but exported programs refuse the call
+        part.training = False
+    return Model(module.to(device=device, dtype=dtype), spec, loaded.input_shape, loaded.classes)
+
+
+def bundled_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.stem for path in specs.BUNDLED.glob("*.safetensors"))
+
+
+Loader = Callable[[str, dict[str, str], str], Model]
+
+
+def _loader(base: str, spec: str) -> Loader:
+    if base.startswith("bundled:"):
+        return _bundled
+    if base == "mnist-cnn":
+        return _mnist_cnn
+    for ending, loader in _BY_ENDING.items():
+        if base.lower().endswith(ending):
+            return loader
+    if FACTORY.fullmatch(base):
+        return _factory
+    advice = "choose one of these"
+    if Path(base).suffix in (".pth", ".th", ".ckpt", ".safetensors", ".bin", ".model"):
+        advice = "a file of weights holds no architecture: give it to one of those that take weights"
+    names = [*(f"bundled:{name}" for name in bundled_models()), "mnist-cnn"]
+    raise ModelError(f"expected a model as {FORMS}; found {spec!r}{specs.closest(base, names)}; {advice}")
+
+
+def _bundled(base: str, query: dict[str, str], spec: str) -> Model:
+    _take_nothing(query, spec)
+    name, names = base.removeprefix("bundled:"), bundled_models()
+    if name not in names:
+        have = ", ".join(names) or "none"
+        raise ModelError(f"expected a bundled model ({have}), found {name!r}{specs.closest(name, names)}; choose one")
+    return _mnist_with(specs.BUNDLED / f"{name}.safetensors", spec)
+
+
+def _mnist_cnn(base: str, query: dict[str, str], spec: str) -> Model:
+    specs.only_keys(query, ("weights", MEAN, STD), spec=spec, error=ModelError)
+    if "weights" not in query:
+        raise ModelError(f"expected {base}?weights=FILE, found {spec!r}; name the file of its trained weights")
+    return _mnist_with(Path(query["weights"]).expanduser(), spec)
+
+
+def _mnist_with(weights: Path, spec: str) -> Model:
+    module = mnist_cnn()
+    load_in_order(module, weights)
+    return Model(module, spec, (1, 28, 28), 10)
+
+
+def _onnx(base: str, query: dict[str, str], spec: str) -> Model:
+    _take_nothing(query, spec)
+    net = load_onnx(Path(base).expanduser())
+    return Model(net, spec, tuple(net.input_shape), net.classes)
+
+
+def _exported(base: str, query: dict[str, str], spec: str) -> Model:
+    _take_nothing(query, spec)
+    net, signature = load_exported(Path(base).expanduser())
+    return Model(net, spec, signature.input_shape, signature.classes)
+
+
+def _torchscript(base: str, query: dict[str, str], spec: str) -> Model:
+    _take_nothing(query, spec)
+    return Model(load_torchscript(Path(base).expanduser()), spec)
+
+
+def _factory(base: str, query: dict[str, str], spec: str) -> Model:
+    return Model(load_factory(base, query, spec=spec), spec)
+
+
+def _take_nothing(query: dict[str, str], spec: str) -> None:
+    specs.only_keys(query, (MEAN, STD), spec=spec, error=ModelError)
+
+
+_BY_ENDING: dict[str, Loader] = {".onnx": _onnx, ".onnx.gz": _onnx, ".pt2": _exported, ".pt": _torchscript}

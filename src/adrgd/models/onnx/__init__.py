@@ -1,0 +1,68 @@
+"""ONNX files as PyTorch modules: a small interpreter that takes any batch size and floating-point type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from adrgd.errors import ModelError
+from adrgd.models.onnx.compiler import Compiler
+from adrgd.models.onnx.graph import parse, read_bytes
+from adrgd.models.onnx.verify import compare_with_onnxruntime
+from adrgd.models.program import Program
+
+__all__ = ["OnnxNet", "load_onnx"]
+
+
+class OnnxNet(nn.Module):
+    """A network read from an ONNX file.
+
+    Takes (B, *input_shape), or the same numbers as (B, n), for any B whatever batch size the file was written for,
+    and returns (B, classes).
+
+    Attributes:
+        input_shape: shape of one example, without the file's batch dimension.
+        classes: how many numbers the network returns for one example.
+    """
+
+    def __init__(self, program: Program, input_shape: tuple[int, ...], classes: int) -> None:
+        super().__init__()
+        self.program = program
+        self.input_shape, self.classes = torch.Size(input_shape), classes
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1:] != self.input_shape:
+            if x.ndim != 2 or x.shape[1] != self.input_shape.numel():
+                raise ModelError(
+                    f"expected a batch of inputs of shape {tuple(self.input_shape)} each, found a tensor of shape "
+                    f"{tuple(x.shape)}; reshape it"
+                )
+            x = x.reshape(x.shape[0], *self.input_shape)
+        logits: Tensor = self.program(x)
+        return logits if logits.ndim == 2 else logits.reshape(x.shape[0], self.classes)
+
+
+def load_onnx(path: Path) -> OnnxNet:
+    """Read an .onnx or .onnx.gz file, and compare it with onnxruntime on two random inputs where that is installed.
+
+    The network computes in double precision until it is moved to another type.
+
+    Raises:
+        ModelError: the file cannot be read, needs an operator that is not supported, or computes something else here
+            than in onnxruntime.
+    """
+    content = read_bytes(path)
+    graph = parse(content, source=str(path))
+    program, output = Compiler(graph).compile()
+    shape = graph.input_shape
+    if shape[0] > 1 and len(shape) > 1 and len(output.shape) > 1 and output.shape[0] == shape[0]:
+        raise ModelError(
+            f"expected {str(path)!r} to describe one example, found a network for batches of exactly {shape[0]}; "
+            "export it with a batch of one, or with a dynamic batch dimension"
+        )
+    net = OnnxNet(program, shape[1:] if shape[0] == 1 else shape, output.example.numel())
+    compare_with_onnxruntime(net, content, name=graph.input, shape=shape, source=str(path))
+    return net

@@ -1,0 +1,94 @@
+"""What an operator's builder is told about its node, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from torch import Tensor
+
+from adrgd.errors import ModelError
+from adrgd.models.onnx.graph import Node
+
+
+class Reach(Enum):
+    """Which entries of its inputs an output entry depends on, which decides how a batch is run."""
+
+    POINT = "the entries at the same place, after broadcasting"
+    LAST = "the entries that differ from it in the last axis alone"
+    ROW = "the entries with the same index along the first axis"
+    ORDER = "the one entry at the same place in row-major order: the operator changes the shape alone"
+    WHOLE = "any entry"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A function in the file's terms (batch of one), and how far it reaches.
+
+    Attributes:
+        run: takes tensors of the shapes in the file; returns a tensor, or a tuple when the node has several outputs.
+        inputs: what `run` takes: positions of the node's inputs, or constants made from them.
+    """
+
+    run: Callable[..., Any]
+    inputs: tuple[int | Tensor, ...]
+    reach: Reach
+
+
+@dataclass(frozen=True)
+class Site:
+    """A node, with the shapes of its inputs in the file's terms and the values of those that are constant.
+
+    Inputs that the file leaves out are None in both lists.
+    """
+
+    node: Node
+    shapes: list[tuple[int, ...] | None]
+    constants: list[Tensor | None]
+
+    def attribute(self, name: str, default: Any) -> Any:
+        return self.node.attributes.get(name, default)
+
+    def has(self, index: int) -> bool:
+        """Whether the file gives this input."""
+        return index < len(self.shapes) and self.shapes[index] is not None
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        shape = self.shapes[index] if index < len(self.shapes) else None
+        if shape is None:
+            raise self.unsupported(f"without its input number {index}")
+        return shape
+
+    def varies(self, index: int) -> bool:
+        """Whether this input depends on the input of the model."""
+        return self.has(index) and self.constants[index] is None
+
+    def constant(self, index: int) -> Tensor | None:
+        """The value of an input that has to be constant, or None when the file leaves it out."""
+        if self.varies(index):
+            raise self.unsupported(f"with an input (number {index}) that is computed from the model's input")
+        return self.constants[index] if self.has(index) else None
+
+    def integers(self, index: int) -> list[int] | None:
+        """The value of a constant input as a list of integers, or None when the file leaves it out."""
+        value = self.constant(index)
+        return None if value is None else [int(entry) for entry in value.reshape(-1).tolist()]
+
+    def axis(self, axis: int, rank: int | None = None) -> int:
+        """An axis of the first input (or of a tensor of the given rank), counted from the front."""
+        rank = len(self.shape(0)) if rank is None else rank
+        if not -rank <= axis < rank:
+            raise ModelError(
+                f"expected {self.node} to name one of the {rank} axes of its input, found {axis}; export the model "
+                "again"
+            )
+        return axis % rank
+
+    def unsupported(self, what: str) -> ModelError:
+        """The error for a use of a supported operator that is not."""
+        return ModelError(f"{self.node} is used {what}, which is not supported; export the model without it")
+
+
+Builder = Callable[[Site], Kernel]
