@@ -1,0 +1,117 @@
+"""Attack a whole data set, batch by batch, into a run folder."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from adrgd.attacks.evaluate import Attack, attack_batch
+from adrgd.attacks.report import write_report
+from adrgd.attacks.run_folder import RunFolder
+from adrgd.data import Images
+from adrgd.errors import AdrgdError, DataError
+from adrgd.models.checks import check_model
+from adrgd.rows import take
+
+Advance = Callable[[int, int], None]
+"""Told the number of images done, and how many of them are broken, after each batch."""
+
+
+def run_attack(
+    model: nn.Module,
+    images: Images,
+    attack: Attack,
+    out: Path,
+    *,
+    config: dict[str, Any],
+    batch_size: int = 128,
+    device: str = "cpu",
+    resume: bool = False,
+    advance: Advance | None = None,
+) -> dict[str, Any]:
+    """Attack every image, save everything under `out`, and return the summary.
+
+    A batch that was finished is never lost: interrupted at any moment, the same call with `resume=True` goes on with
+    the first batch that is missing and ends with the same results.
+
+    Raises:
+        ModelError: the model is in train mode, random, or mixes the rows of a batch.
+        RunFolderError: `out` belongs to another run, or is damaged.
+        DataError: nothing is left to attack.
+    """
+    given, images = len(images), _attackable(images, attack)
+    probe = images.images[: max(2, min(8, len(images)))].to(device)
+    check_model(model, probe if len(probe) > 1 else probe.repeat_interleave(2, 0))
+    folder = RunFolder(out, config, resume=resume)
+    broken = 0
+    for start in range(0, len(images), batch_size):
+        rows = slice(start, start + batch_size)
+        if not folder.has(start):
+            x, labels = images.images[rows].to(device), images.labels[rows].to(device)
+            try:
+                result = attack_batch(model, x, labels, attack, index=images.index[rows])
+            except AdrgdError:
+                folder.discard_if_empty()
+                raise
+            folder.save(start, result)
+            broken += int(result.success.sum())
+        if advance is not None:
+            advance(min(start + batch_size, len(images)), broken)
+    folder.merge()
+    summary = summarise(folder, config, skipped=given - len(images))
+    folder.write_summary(summary)
+    write_report(folder, images, summary)
+    return summary
+
+
+def summarise(folder: RunFolder, config: dict[str, Any], *, skipped: int = 0) -> dict[str, Any]:
+    """The figures of a finished run; `skipped` images already had the target class."""
+    rows = folder.table()
+    table = {name: rows[name].to_numpy() for name in rows.column_names}
+    count = len(table["index"])
+    success = table["success"]
+    first = [int(value) for value in table["first_success"] if value > 0]
+    rate = float(success.mean())
+    return {
+        "images": count,
+        "skipped": skipped,
+        "clean_accuracy": float((table["clean_prediction"] == table["label"]).mean()),
+        "success_rate": rate,
+        "success_interval_95": list(wilson(int(success.sum()), count)),
+        "robust_accuracy": float((table["adversarial_prediction"] == table["label"]).mean()),
+        "mean_clean_loss": float(table["clean_loss"].mean()),
+        "mean_loss": float(table["adversarial_loss"].mean()),
+        "median_first_success": statistics.median(first) if first else None,
+        "largest_distance": float(table["distance"].max()),
+        "forward_passes": int(table["forward_passes"].sum()),
+        "backward_passes": int(table["backward_passes"].sum()),
+        "seconds": round(float(table["seconds"].sum()), 3),
+        "seed": config["seed"],
+        "out": str(folder.path),
+        "config": config,
+    }
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """The 95 % score interval (Wilson 1927) of a proportion."""
+    z = 1.959964
+    p = hits / count
+    middle, scale = p + z * z / (2 * count), 1 + z * z / count
+    half = z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+
+
+def _attackable(images: Images, attack: Attack) -> Images:
+    """Without the images that already belong to the one target class."""
+    target = attack.threat.target
+    if isinstance(target, int):
+        keep = (images.labels != target).nonzero()[:, 0]
+        images = take(images, keep)
+    if not len(images):
+        raise DataError(f"no image is left to attack: expected some outside the target class {target}, found none")
+    return images

@@ -1,0 +1,71 @@
+"""The command line: `adrgd COMMAND ...`. Each command is a module of its own, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Sequence
+
+from adrgd import __version__
+from adrgd.errors import AdrgdError
+
+COMMANDS = {
+    "attack": "attack a classifier over a data set, into a folder with results and a report",
+    "list": "show solvers, presets, losses, bundled models and data",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 failed, 2 bad usage, 130 interrupted."""
+    sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command and return its exit code; every failure is one line on standard error."""
+    debug = "--debug" in argv
+    argv = [word for word in argv if word != "--debug"]
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(f"adrgd {__version__}")
+        return 0
+    if argv[0] not in COMMANDS:
+        print(f"error: unknown command {argv[0]!r}; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # `--model my_module:factory` finds my_module.py in the folder one stands in
+    try:
+        code: int = importlib.import_module(f"adrgd.cli.{argv[0]}").command(argv[1:])
+        return code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except AdrgdError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+        print(f"error: {type(error).__name__}: {first} (run again with --debug for the traceback)", file=sys.stderr)
+        return 1
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"adrgd {__version__}: optimise the inputs of trained ReLU networks",
+            "",
+            "usage: adrgd COMMAND [options]      adrgd COMMAND --help      adrgd --version",
+            "",
+            *lines,
+            "",
+            "--debug anywhere shows the traceback of an error.",
+        ]
+    )

@@ -1,0 +1,179 @@
+"""adrgd attack"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from adrgd import __version__
+from adrgd.attacks.evaluate import Attack
+from adrgd.attacks.run import run_attack
+from adrgd.attacks.threat import Threat
+from adrgd.cli.options import describe, parse
+from adrgd.cli.progress import progress_bar
+from adrgd.data import load_data
+from adrgd.errors import UsageError
+from adrgd.models import load_model
+from adrgd.solvers import Solver
+
+DESCRIPTION = "Attack a classifier over a data set. Every image found is checked to lie inside its ball and box."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to attack, and how much."""
+
+    model: str
+    """bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.pt2, FILE.pt or package.module:factory?weights=FILE; each
+    also takes ?mean=..&std=.."""
+    data: str
+    """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
+    norm: Literal["linf", "l2"] = "linf"
+    """How the size of a perturbation is measured."""
+    eps: float
+    """The largest perturbation."""
+    solver: str = "graduated"
+    """A solver of `adrgd list`; adr:PRESET for one of ADR-GD's presets. Its own flags are below."""
+    step: str | None = None
+    """Another step rule for that solver."""
+    steps: int = 100
+    """Iterations of each run."""
+    restarts: int = 1
+    """Runs an image; the first starts at the clean image."""
+    targeted: str | None = None
+    """A class number, next, random or least-likely."""
+    untargeted: bool = False
+    """Any wrong class will do (the default)."""
+    loss: str = "cross-entropy"
+    """cross-entropy, margin, dlr or normalised-cross-entropy."""
+    keep_going: bool = False
+    """Go on raising the loss of images that are broken already."""
+    limit: int | None = None
+    """The first N images only."""
+    offset: int = 0
+    """Skip that many images."""
+    batch_size: int = 128
+    """Images that are worked on side by side."""
+    seed: int = 0
+    """Of all randomness."""
+    device: str = "cpu"
+    """cpu, cuda, cuda:1, ..."""
+    threads: int | None = None
+    """Processor threads of torch."""
+    out: Path | None = None
+    """Folder for the results; runs/TIME-MODEL-SOLVER unless given."""
+    resume: bool = False
+    """Go on with a run that was stopped."""
+    json: bool = False
+    """Print the summary as one JSON object and nothing else."""
+
+
+def command(argv: list[str]) -> int:
+    """Run `adrgd attack`."""
+    options, solver = parse(Options, argv, prog="adrgd attack", description=DESCRIPTION)
+    if options.threads is not None:
+        torch.set_num_threads(_positive(options.threads, "threads"))
+    _positive(options.batch_size, "batch-size")
+    if options.resume and options.out is None:
+        raise UsageError("--resume needs the run's folder: add --out FOLDER")
+    device = _device(options.device)
+    threat = Threat(norm=options.norm, eps=options.eps, target=_target(options))
+    attack = Attack(
+        threat=threat, solver=solver, steps=_positive(options.steps, "steps"),
+        restarts=_positive(options.restarts, "restarts"), loss=options.loss, seed=options.seed,
+        stop_at_success=not options.keep_going,
+    )  # fmt: skip
+    images = load_data(options.data, limit=options.limit, offset=options.offset)
+    model = load_model(options.model, device=device)
+    if model.input_shape is not None and tuple(model.input_shape) != tuple(images.images.shape[1:]):
+        raise UsageError(
+            f"{options.model} takes inputs of shape {tuple(model.input_shape)}, but {options.data} holds images of "
+            f"shape {tuple(images.images.shape[1:])}; choose a model and data that belong together"
+        )
+    out = options.out or Path("runs") / _folder_name(options)
+    try:
+        with progress_bar() as progress:
+            task = progress.add_task("attacking", total=len(images))
+            summary = run_attack(
+                model.module, images, attack, out, config=_config(options, attack, solver),
+                batch_size=options.batch_size, device=device, resume=options.resume,
+                advance=lambda done, broken: progress.update(task, completed=done, description=f"{broken} broken"),
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with the same command and --resume --out {out}", file=sys.stderr)
+        return 130
+    if options.json:
+        print(json.dumps(summary))
+    else:
+        Console().print(_table(summary))
+        Console().print(f"results and report: {out}/report.html", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _target(options: Options) -> Any:
+    if options.targeted is None:
+        return None
+    if options.untargeted:
+        raise UsageError("--targeted and --untargeted exclude each other; keep one of them")
+    text = options.targeted
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def _positive(value: int, name: str) -> int:
+    if value < 1:
+        raise UsageError(f"--{name} must be at least 1, found {value}")
+    return value
+
+
+def _device(name: str) -> str:
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"device {name!r} cannot be used ({str(error).splitlines()[0]}); choose another, e.g. cpu"
+        ) from error
+    return name
+
+
+def _config(options: Options, attack: Attack, solver: Solver) -> dict[str, Any]:
+    """Everything that decides the result; a run can only go on under the same."""
+    return {
+        "adrgd": __version__, "model": options.model, "data": options.data, "limit": options.limit,
+        "offset": options.offset, "threat": asdict(attack.threat), "solver": describe(solver, options.solver),
+        "steps": attack.steps, "restarts": attack.restarts, "loss": attack.loss,
+        "stop_at_success": attack.stop_at_success, "batch_size": options.batch_size, "seed": attack.seed,
+        "device": options.device,
+    }  # fmt: skip
+
+
+def _folder_name(options: Options) -> str:
+    words = [time.strftime("%Y%m%d-%H%M%S"), options.model.partition("?")[0], options.solver]
+    return "-".join("".join(c if c.isalnum() else "-" for c in Path(word).name) for word in words)
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    (low, high), config = summary["success_interval_95"], summary["config"]
+    table = Table(title=f"{config['solver']['name']}, {config['threat']['norm']} {config['threat']['eps']:g}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    rows = {
+        "images": f"{summary['images']}",
+        "success rate": f"{summary['success_rate']:.4f}  ({low:.3f} to {high:.3f})",
+        "clean accuracy": f"{summary['clean_accuracy']:.4f}",
+        "robust accuracy": f"{summary['robust_accuracy']:.4f}",
+        "mean loss, clean -> adversarial": f"{summary['mean_clean_loss']:.4f} -> {summary['mean_loss']:.4f}",
+        "forward / backward passes": f"{summary['forward_passes']} / {summary['backward_passes']}",
+        "seconds": f"{summary['seconds']:.1f}",
+        "seed": f"{summary['seed']}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table

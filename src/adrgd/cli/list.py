@@ -1,0 +1,51 @@
+"""adrgd list"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from adrgd.cli.options import cli
+from adrgd.models.loading import bundled_models
+from adrgd.objective import LOSSES
+from adrgd.solvers import PRESETS, SOLVERS, STEPS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Show what can be named on the command line."""
+
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+
+def command(argv: list[str]) -> int:
+    """Run `adrgd list`."""
+    options = cli(Options, argv, prog="adrgd list", description=Options.__doc__ or "")
+    found: dict[str, dict[str, str]] = {
+        "--solver": {name: _summary(kind) for name, kind in SOLVERS.items()},
+        "--solver adr:PRESET": dict.fromkeys(PRESETS, ""),
+        "--step": {name: _summary(kind) for name, kind in STEPS.items()},
+        "--loss": {name: _summary(pair[0]) for name, pair in LOSSES.items()},
+        "--model": {f"bundled:{name}": "the paper's MNIST architecture" for name in bundled_models()},
+        "--data": {"bundled:mnist": "the first 500 test images of MNIST"},
+    }
+    if options.json:
+        print(json.dumps({flag: list(names) for flag, names in found.items()}))
+        return 0
+    console = Console()
+    for flag, names in found.items():
+        table = Table(title=flag, title_justify="left", show_header=False, box=None, padding=(0, 2))
+        for name, what in names.items():
+            table.add_row(name, what)
+        console.print(table)
+        console.print()
+    return 0
+
+
+def _summary(thing: Any) -> str:
+    return (thing.__doc__ or "").strip().splitlines()[0]

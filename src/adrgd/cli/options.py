@@ -1,0 +1,122 @@
+"""A solver's dataclass is its flags: `--solver NAME` and `--step NAME` decide which flags a command has."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import sys
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import tyro
+
+from adrgd.errors import UsageError
+from adrgd.solvers import STEPS, Solver, make_solver
+
+T = TypeVar("T")
+
+
+def parse(options: type[T], argv: list[str], *, prog: str, description: str) -> tuple[T, Solver]:
+    """Parse a command's own flags together with those of the solver it names.
+
+    Args:
+        options: a dataclass with the fields `solver: str` and `step: str | None`, among others.
+
+    Raises:
+        UsageError: unknown solver, preset or step rule.
+        SystemExit: help was asked for, or a flag is wrong (exit code 2).
+    """
+    solver = make_solver(_peek(argv, "--solver") or "graduated")
+    step = _peek(argv, "--step")
+    if step is not None:
+        if step not in STEPS:
+            raise UsageError(f"unknown step rule {step!r}; expected one of {', '.join(STEPS)}")
+        solver = dataclasses.replace(solver, step=STEPS[step]())
+    flags = _flags(solver)
+    both = dataclasses.make_dataclass(
+        "Options",
+        [
+            ("command", Annotated[options, tyro.conf.arg(name="")]),
+            ("tuning", Annotated[flags, tyro.conf.arg(name="")], dataclasses.field(default=flags(**_values(solver)))),
+        ],
+    )
+    parsed: Any = cli(both, argv, prog=prog, description=description)
+    tuned = {field.name: getattr(parsed.tuning, field.name) for field in dataclasses.fields(flags)}
+    try:
+        return parsed.command, dataclasses.replace(solver, **tuned)
+    except TypeError as error:
+        raise UsageError(str(error)) from error
+
+
+def cli(options: Any, argv: list[str], *, prog: str, description: str) -> Any:
+    """tyro, with flat flag names, and one line instead of a panel for a wrong flag."""
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            return tyro.cli(
+                options, args=argv, prog=prog, description=description,
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            )  # fmt: skip
+    except SystemExit as stop:
+        if stop.code:
+            raise UsageError(_one_line(errors.getvalue()) + f"; see {prog} --help") from None
+        raise
+    finally:
+        if not errors.getvalue().strip():
+            sys.stderr.flush()
+
+
+def describe(solver: Solver, name: str) -> dict[str, Any]:
+    """The effective configuration of a solver, for config.yaml and the summary."""
+    return {
+        "name": name,
+        "gates": {"rule": type(solver.gates).__name__} | _plain(solver.gates),
+        "step": {"rule": type(solver.step).__name__} | _plain(solver.step),
+        "random_start": solver.random_start,
+        "most_steps": solver.most_steps,
+    }
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    found = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else {}
+    return {key: list(item) if isinstance(item, tuple) else item for key, item in found.items()}
+
+
+def _values(solver: Solver) -> dict[str, Any]:
+    return {
+        field.name: getattr(solver, field.name) for field in dataclasses.fields(solver) if field.name != "most_steps"
+    }
+
+
+def _flags(solver: Solver) -> Any:
+    """The solver's dataclass with `gates` and `step` narrowed to its own rules, so that their fields become flags."""
+    hints = get_type_hints(type(solver))
+    fields: list[Any] = []
+    for name, value in _values(solver).items():
+        inner = name in ("gates", "step")
+        kind: Any = Annotated[type(value), tyro.conf.arg(name="")] if inner else hints[name]
+        fields.append((name, kind, dataclasses.field(default=value)))
+    made = dataclasses.make_dataclass("Tuning", fields, frozen=True, kw_only=True)
+    made.__doc__ = type(solver).__doc__
+    return made
+
+
+def _peek(argv: list[str], flag: str) -> str | None:
+    for at, word in enumerate(argv):
+        if word == flag and at + 1 < len(argv):
+            return argv[at + 1]
+        if word.startswith(flag + "="):
+            return word.partition("=")[2]
+    return None
+
+
+def _one_line(panel: str) -> str:
+    """The words of tyro's framed error, without the frame and without its hints on further reading."""
+    words: list[str] = []
+    for line in panel.splitlines():
+        line = line.strip("│╭╮╰╯─ \t")
+        if line.startswith("For full helptext"):
+            break
+        if line and line not in ("Parsing error", "Required options", "Unrecognized options"):
+            words.append(line)
+    return " ".join(" ".join(words).replace("Unrecognized options:", "unknown option:").split()).rstrip(".")

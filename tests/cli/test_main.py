@@ -1,0 +1,58 @@
+"""The front door: help, versions, unknown commands, failures."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from adrgd import __version__, cli
+from adrgd.solvers import PRESETS, SOLVERS
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in cli.COMMANDS)
+    assert cli.run([]) == 2
+
+
+def test_version_through_the_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "adrgd", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"adrgd {__version__}\n"
+
+
+def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["fly"]) == 2
+    assert capsys.readouterr().err == f"error: unknown command 'fly'; expected one of {', '.join(cli.COMMANDS)}\n"
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.run([command, "--help"])
+    assert stop.value.code == 0
+    assert "--json" in capsys.readouterr().out
+
+
+def test_list_shows_what_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["list", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["--solver"] == list(SOLVERS)
+    assert found["--solver adr:PRESET"] == list(PRESETS)
+    assert "bundled:mnist-pgd" in found["--model"]
+    assert cli.run(["list"]) == 0
+    assert "graduated" in capsys.readouterr().out
+
+
+def test_unexpected_failures_keep_their_traceback_for_debug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(argv: list[str]) -> int:
+        raise RuntimeError("first line\nsecond line")
+
+    monkeypatch.setattr("adrgd.cli.list.command", fail)
+    assert cli.run(["list"]) == 1
+    assert capsys.readouterr().err == "error: RuntimeError: first line (run again with --debug for the traceback)\n"
+    assert cli.run(["list", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
