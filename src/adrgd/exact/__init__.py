@@ -1,0 +1,8 @@
+"""Certified global maxima of small ReLU networks."""
+
+from adrgd.exact.affine import Mlp
+from adrgd.exact.certificate import Certificate
+from adrgd.exact.certify import certify
+from adrgd.exact.extract import mlp_from_module
+
+__all__ = ["Certificate", "Mlp", "certify", "mlp_from_module"]
