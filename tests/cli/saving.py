@@ -23,12 +23,12 @@ def save(net: nn.Sequential, file: Path) -> None:
         onnx.save(as_onnx(net), str(file))
 
 
-def as_onnx(net: nn.Sequential) -> onnx.ModelProto:
+def as_onnx(net: nn.Sequential, shape: tuple[int, ...] = (1, 1, 28, 28), outputs: int = 10) -> onnx.ModelProto:
     nodes, constants, at = [], [], "x"
     for k, layer in enumerate(net):
         out = f"t{k}"
         for name, value in layer.state_dict().items():
-            constants.append(numpy_helper.from_array(value.numpy(), f"{k}.{name}"))
+            constants.append(numpy_helper.from_array(value.detach().numpy(), f"{k}.{name}"))
         match layer:
             case nn.Conv2d():
                 nodes.append(helper.make_node("Conv", [at, f"{k}.weight", f"{k}.bias"], [out]))
@@ -43,6 +43,6 @@ def as_onnx(net: nn.Sequential) -> onnx.ModelProto:
         at = out
     info = helper.make_tensor_value_info
     graph = helper.make_graph(
-        nodes, "net", [info("x", TensorProto.FLOAT, [1, 1, 28, 28])], [info(at, TensorProto.FLOAT, [1, 10])], constants
+        nodes, "net", [info("x", TensorProto.FLOAT, shape)], [info(at, TensorProto.FLOAT, [1, outputs])], constants
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)

@@ -12,6 +12,7 @@ from adrgd.errors import AdrgdError
 
 COMMANDS = {
     "attack": "attack a classifier over a data set, into a folder with results and a report",
+    "maximize": "maximise one output of a network over a box, with a proof on request",
     "list": "show solvers, presets, losses, bundled models and data",
 }
 

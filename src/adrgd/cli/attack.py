@@ -17,7 +17,7 @@ from adrgd import __version__
 from adrgd.attacks.evaluate import Attack
 from adrgd.attacks.run import run_attack
 from adrgd.attacks.threat import Threat
-from adrgd.cli.options import describe, parse
+from adrgd.cli.options import describe, parse, positive
 from adrgd.cli.progress import progress_bar
 from adrgd.data import load_data
 from adrgd.errors import UsageError
@@ -80,15 +80,15 @@ def command(argv: list[str]) -> int:
     """Run `adrgd attack`."""
     options, solver = parse(Options, argv, prog="adrgd attack", description=DESCRIPTION)
     if options.threads is not None:
-        torch.set_num_threads(_positive(options.threads, "threads"))
-    _positive(options.batch_size, "batch-size")
+        torch.set_num_threads(positive(options.threads, "threads"))
+    positive(options.batch_size, "batch-size")
     if options.resume and options.out is None:
         raise UsageError("--resume needs the run's folder: add --out FOLDER")
     device = _device(options.device)
     threat = Threat(norm=options.norm, eps=options.eps, target=_target(options))
     attack = Attack(
-        threat=threat, solver=solver, steps=_positive(options.steps, "steps"),
-        restarts=_positive(options.restarts, "restarts"), loss=options.loss, seed=options.seed,
+        threat=threat, solver=solver, steps=positive(options.steps, "steps"),
+        restarts=positive(options.restarts, "restarts"), loss=options.loss, seed=options.seed,
         stop_at_success=not options.keep_going,
     )  # fmt: skip
     images = load_data(options.data, limit=options.limit, offset=options.offset)
@@ -125,12 +125,6 @@ def _target(options: Options) -> Any:
         raise UsageError("--targeted and --untargeted exclude each other; keep one of them")
     text = options.targeted
     return int(text) if text.lstrip("-").isdigit() else text
-
-
-def _positive(value: int, name: str) -> int:
-    if value < 1:
-        raise UsageError(f"--{name} must be at least 1, found {value}")
-    return value
 
 
 def _device(name: str) -> str:

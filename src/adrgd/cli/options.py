@@ -66,6 +66,17 @@ def cli(options: Any, argv: list[str], *, prog: str, description: str) -> Any:
             sys.stderr.flush()
 
 
+def positive(value: int, name: str) -> int:
+    """The value of a flag that counts something.
+
+    Raises:
+        UsageError: it is below one.
+    """
+    if value < 1:
+        raise UsageError(f"--{name} must be at least 1, found {value}")
+    return value
+
+
 def describe(solver: Solver, name: str) -> dict[str, Any]:
     """The effective configuration of a solver, for config.yaml and the summary."""
     return {

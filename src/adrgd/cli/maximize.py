@@ -1,0 +1,180 @@
+"""adrgd maximize"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from rich.console import Console
+from torch import Tensor
+
+from adrgd.cli.options import describe, parse, positive
+from adrgd.cli.progress import progress_bar
+from adrgd.domain import Box
+from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError
+from adrgd.files import write_text
+from adrgd.maximize import Solution, maximize
+from adrgd.models import Model, load_model
+from adrgd.objective import Output
+from adrgd.solvers import Solver
+
+SHOWN = 16  # coordinates of a point that are printed
+
+DESCRIPTION = "Maximise one output of a network over a box; with --exact, prove how good the point is."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to maximise, and where."""
+
+    model: tyro.conf.Positional[str]
+    """FILE.onnx, FILE.pt2, FILE.pt, bundled:NAME or package.module:factory?weights=FILE."""
+    lower: str
+    """The box's lower corner: one number, or one for each input with commas between (--lower=-1,0,2)."""
+    upper: str
+    """The box's upper corner."""
+    output: int = 0
+    """Which output of the network."""
+    minimize: bool = False
+    """Look for the smallest value instead."""
+    shape: tuple[int, ...] = ()
+    """Shape of one input, where the file does not say."""
+    solver: str = "graduated"
+    """A solver of `adrgd list`; its own flags are below."""
+    step: str | None = None
+    """Another step rule for that solver."""
+    steps: int = 100
+    """Iterations of each run."""
+    restarts: int = 20
+    """Runs; the first begins in the middle of the box."""
+    exact: bool = False
+    """Go on by branch and bound until the maximum is proven (ReLU networks with few inputs)."""
+    time_limit: float = 60.0
+    """Seconds for --exact."""
+    tolerance: float = 1e-4
+    """Relative gap at which --exact stops."""
+    seed: int = 0
+    """Of all randomness."""
+    out: Path | None = None
+    """JSON file for the result; runs/TIME-MODEL.json unless given."""
+    json: bool = False
+    """Print the result as one JSON object and nothing else."""
+
+
+def command(argv: list[str]) -> int:
+    """Run `adrgd maximize`: exit code 1 when --exact was asked for and ended without a proof."""
+    options, solver = parse(Options, argv, prog="adrgd maximize", description=DESCRIPTION)
+    positive(options.steps, "steps")
+    positive(options.restarts, "restarts")
+    model = load_model(options.model, dtype=torch.float64)
+    lower, upper = _corners(options, model)
+    sign = -1.0 if options.minimize else 1.0
+    solution = maximize(
+        Output(model, options.output, sign), (lower + upper) / 2, domain=Box(lower, upper), solver=solver,
+        steps=options.steps, restarts=options.restarts, seed=options.seed,
+    )  # fmt: skip
+    result = _found(options, solver, solution, sign)
+    failure: AdrgdError | None = None
+    if options.exact:
+        try:
+            result |= _certified(options, model, lower, upper, solution, sign)
+        except AdrgdError as error:  # what was found by search is printed and saved all the same
+            failure = error
+    out = (
+        options.out
+        or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{Path(options.model.partition('?')[0]).stem}.json"
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(out, json.dumps(result, indent=2) + "\n")
+    if options.json:
+        print(json.dumps(result))
+    else:
+        _show(options, result, out)
+    if failure is not None:
+        raise failure
+    return 1 if options.exact and not result["proven"] else 0
+
+
+def _found(options: Options, solver: Solver, solution: Solution, sign: float) -> dict[str, Any]:
+    return {
+        "model": options.model, "output": options.output, "sense": "min" if options.minimize else "max",
+        "value": sign * solution.value.item(), "point": solution.x.flatten().tolist(),
+        "bound": None, "gap": None, "proven": False, "nodes": 0, "seconds": solution.seconds,
+        "forward_passes": int(solution.forwards), "backward_passes": int(solution.backwards), "seed": options.seed,
+        "status": "found by search; no bound was asked for",
+        "solver": describe(solver, options.solver), "steps": options.steps, "restarts": options.restarts,
+    }  # fmt: skip
+
+
+def _certified(
+    options: Options, model: Model, lower: Tensor, upper: Tensor, solution: Solution, sign: float
+) -> dict[str, Any]:
+    """The search's point improved and bounded by branch and bound."""
+    from adrgd.exact import Certificate, certify, mlp_from_network
+
+    mlp = mlp_from_network(model, lower).output(options.output)
+    if options.minimize:
+        mlp = mlp.negated()
+    with progress_bar() as progress:
+        task = progress.add_task("proving", total=None)
+
+        def tell(state: Certificate) -> None:
+            progress.update(
+                task, description=f"{sign * state.value:.6g}, bound {sign * state.upper_bound:.6g}, {state.nodes} boxes"
+            )
+
+        certificate = certify(
+            mlp, lower.flatten(), upper.flatten(), start=solution.x.flatten(1), tolerance=options.tolerance,
+            time_limit=options.time_limit, progress=tell,
+        )  # fmt: skip
+    return {
+        "value": sign * certificate.value, "point": certificate.point.tolist(),
+        "bound": sign * certificate.upper_bound, "gap": certificate.gap, "proven": certificate.proven,
+        "nodes": certificate.nodes, "seconds": solution.seconds + certificate.seconds, "status": certificate.status,
+    }  # fmt: skip
+
+
+def _corners(options: Options, model: Model) -> tuple[Tensor, Tensor]:
+    """Both corners as (1, *shape)."""
+    shape = options.shape or model.input_shape
+    ends = [_numbers(text, name) for text, name in ((options.lower, "lower"), (options.upper, "upper"))]
+    if shape is None:
+        longest = max(len(end) for end in ends)
+        if longest == 1:
+            raise ModelError(f"{options.model} does not say the shape of its input; add --shape, e.g. --shape 10")
+        shape = (longest,)
+    size = torch.Size(shape).numel()
+    for end, name in zip(ends, ("lower", "upper"), strict=True):
+        if not all(math.isfinite(value) for value in end):
+            raise DomainError(
+                f"--{name} must be finite, found {getattr(options, name)}; give the box two finite corners"
+            )
+        if len(end) not in (1, size):
+            raise DomainError(f"--{name} has {len(end)} numbers; expected one, or one for each of the {size} inputs")
+    low, high = (torch.tensor(end, dtype=torch.float64).expand(size).reshape(1, *shape).contiguous() for end in ends)
+    return low, high
+
+
+def _numbers(text: str, name: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--{name} must be a number, or numbers with commas between; found {text!r}") from None
+
+
+def _show(options: Options, result: dict[str, Any], out: Path) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    side = "lower" if options.minimize else "upper"
+    console.print(f"{result['sense']}  {result['value']:.9g}")
+    if result["bound"] is not None:
+        console.print(f"{side} bound  {result['bound']:.9g}  (gap {result['gap']:.2g}, {result['nodes']} boxes)")
+    point = [f"{value:.9g}" for value in result["point"]]
+    rest = f", ... ({len(point)} numbers, all in the file)" if len(point) > SHOWN else ""
+    console.print(f"point  {', '.join(point[:SHOWN])}{rest}")
+    console.print(f"{result['status']}; {result['seconds']:.1f} s; saved in {out}")
