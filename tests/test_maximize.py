@@ -133,6 +133,21 @@ def test_restarts_are_a_batch_axis_and_stop_together() -> None:
     assert torch.equal(solution.x[1], torch.ones(4))
 
 
+def test_restarts_of_few_labelled_rows(mlp: nn.Module, x0: Tensor) -> None:
+    """Each run of a row is asked for under the row's own position, in the check as well."""
+    objective = Misclassify(mlp, mlp(x0[:2]).argmax(1))
+    assert maximize(objective, x0[:2], domain=BOX, steps=5, restarts=9).reached.all()
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_networks_may_work_in_place(name: str, x0: Tensor) -> None:
+    def shifted(x: Tensor) -> Tensor:
+        return torch.relu_(x.sub_(0.25)).sum(1)
+
+    solution = maximize(shifted, x0, domain=BOX, solver=make_solver(name), steps=5)
+    assert torch.equal(shifted(solution.x.clone()), solution.value)
+
+
 def test_restarts_begin_at_random_points_of_the_domain() -> None:
     starts: list[Tensor] = []
 

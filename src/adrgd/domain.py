@@ -176,9 +176,9 @@ class BoundL2Ball:
 
     def steepest(self, gradient: Tensor) -> Tensor:
         # scaled first, so that squares neither overflow nor vanish; a zero gradient stays zero
-        largest = gradient.flatten(1).abs().amax(1).clamp_min(torch.finfo(gradient.dtype).tiny)
-        scaled = gradient / column(largest, gradient)
-        return scaled * column(self.eps.to(gradient) / norm(scaled).clamp_min(0.5), gradient)
+        largest = gradient.flatten(1).abs().amax(1)
+        scaled = gradient / column(torch.where(largest > 0, largest, 1), gradient)
+        return scaled * column(self.eps.to(gradient) / norm(scaled).clamp_min(1), gradient)
 
     def _distance(self, x: Tensor) -> Tensor:
         return norm(x.double() - self.centre.double())

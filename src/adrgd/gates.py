@@ -137,7 +137,7 @@ def find_layers(function: Callable[[Tensor], Any], x: Tensor) -> list[Layer]:
         return call.original()
 
     with torch.enable_grad(), Gates(note):
-        function(x.detach().requires_grad_(True))
+        function(x.detach().requires_grad_(True).clone())
     return found
 
 

@@ -108,7 +108,7 @@ def maximize(
     """
     run = _Run(objective, x0, domain, solver or GraduatedADR(), steps, restarts, first_restart, seed, identity, history)
     if check:
-        check_rows(run.problem.objective, run.problem.takes_rows, run.x)
+        _check_rows(run.problem, run.x)
     run.loop(stop_at_goal, on_iteration)
     return run.solution()
 
@@ -246,20 +246,21 @@ class _Run:
         )  # fmt: skip
 
 
-def check_rows(objective: Objective, takes_rows: bool, x: Tensor) -> None:
-    """Evaluate x twice, and its first row alone: all three must agree.
+def _check_rows(problem: Problem, x: Tensor) -> None:
+    """Evaluate the first rows twice, and the very first alone: all three must agree.
 
     Raises:
         ModelError: the objective is random, or a row's value depends on the other rows.
     """
 
     def evaluate(points: Tensor) -> Tensor:
-        rows = torch.arange(len(points), device=x.device)
-        answer = objective(points, rows) if takes_rows else objective(points)
+        points = points.clone()
+        rows = problem.rows[: len(points)]
+        answer = problem.objective(points, rows) if problem.takes_rows else problem.objective(points)
         value: Tensor = answer[0] if isinstance(answer, tuple) else answer
         return value
 
-    x = x[: min(len(x), 8)]
+    x = x[:8]
     with torch.no_grad():
         value, again, alone = evaluate(x), evaluate(x), evaluate(x[:1])
     if not isinstance(value, Tensor) or value.shape != (len(x),) or not value.isfinite().all():

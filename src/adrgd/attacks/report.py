@@ -79,6 +79,7 @@ def _svg(x: Any, y: Any, label: str, limits: tuple[float, float] | None) -> str:
     axes = figure.add_subplot()
     axes.plot(x, y, color="#1f6fb2", linewidth=2)
     axes.set_xlabel("iteration")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(label)
     if limits is not None:
         axes.set_ylim(*limits)

@@ -159,6 +159,7 @@ def _table(summary: dict[str, Any]) -> Table:
     table.add_column("figure")
     table.add_column("value", justify="right")
     rows = {
+        "gates, step": f"{config['solver']['gates']['rule']}, {_step(config['solver']['step'])}",
         "images": f"{summary['images']}",
         "success rate": f"{summary['success_rate']:.4f}  ({low:.3f} to {high:.3f})",
         "clean accuracy": f"{summary['clean_accuracy']:.4f}",
@@ -171,3 +172,9 @@ def _table(summary: dict[str, Any]) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _step(step: dict[str, Any]) -> str:
+    """The step rule and its length, as they took effect."""
+    length = step.get("length", step.get("rate"))
+    return f"{step['rule']} {length:g}, {step['schedule']}"

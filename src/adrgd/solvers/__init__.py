@@ -17,6 +17,7 @@ from adrgd.solvers.gradient import (
 )
 from adrgd.solvers.graduated import GraduatedADR, GraduatedGates
 from adrgd.solvers.presets import PRESETS, SETTINGS, preset
+from adrgd.solvers.smoothed import LeakyGates, LeakyPGD, SigmoidGates, SigmoidPGD
 from adrgd.solvers.solver import Solver, TrueGates
 from adrgd.solvers.steps import (
     Adam,
@@ -34,6 +35,8 @@ SOLVERS: dict[str, Callable[[], Solver]] = {
     "adr": ADRGD,
     "pgd": PGD,
     "fgsm": FGSM,
+    "leaky": LeakyPGD,
+    "sigmoid": SigmoidPGD,
     "gd": GD,
     "normalised-gd": NormalisedGD,
     "perturbed-gd": PerturbedGD,
@@ -82,6 +85,8 @@ __all__ = [
     "GradientStep",
     "GraduatedADR",
     "GraduatedGates",
+    "LeakyGates",
+    "LeakyPGD",
     "Momentum",
     "NoisyNormalised",
     "NoisyNormalisedGD",
@@ -92,6 +97,8 @@ __all__ = [
     "Perturbed",
     "PerturbedGD",
     "SearchedGates",
+    "SigmoidGates",
+    "SigmoidPGD",
     "Solver",
     "Steepest",
     "TrueGates",

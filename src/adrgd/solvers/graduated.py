@@ -19,8 +19,8 @@ from torch import Tensor
 
 from adrgd.errors import UsageError
 from adrgd.gates import Call, Gates, find_layers, select
-from adrgd.objective import Score
 from adrgd.rows import column
+from adrgd.solvers.softened import sigmoid_slope, softened
 from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
 from adrgd.solvers.steps import Steepest
 
@@ -96,18 +96,12 @@ class GraduatedGates:
         kept: list[Tensor] = []
         inverse = iter(state.inverse)
 
-        def soften(call: Call) -> Tensor:
+        def slope(call: Call) -> Tensor:
             if measure:
-                kept.append(call.h.detach().clone() if call.in_place else call.h.detach())
-            with torch.no_grad():
-                slope = _slope(call, call.h, next(inverse), left)
-            return call.with_slope(slope)
+                kept.append(call.h.clone() if call.in_place else call.h.detach())
+            return sigmoid_slope(call, call.h, next(inverse), left)
 
-        x = x.detach().requires_grad_(True)
-        with Gates(soften, state.layers):
-            score = problem.score(x)
-        (gradient,) = problem.gradient(score.value, [x])
-        score = Score(score.value.detach(), score.reached)
+        score, gradient = softened(problem, x, state.layers, slope)
         if measure:
             state = self._measure(problem, x.detach(), state, kept, left, t)
         return Evaluation(score, gradient, state)
@@ -129,17 +123,12 @@ class GraduatedGates:
             squares.append(torch.lerp(square, state.squares[k], self.memory) if state.squares else square)
             scale = squares[k].clamp_min(1e-24).rsqrt()
             inverse.append(scale.mul_(column(LOGISTIC / state.sigma0, scale)))
-            return call.answer(call.phi.value(h) + _slope(call, h, inverse[k], left) * difference)
+            return call.answer(call.phi.value(h) + sigmoid_slope(call, h, inverse[k], left) * difference)
 
         v = problem.random.normal(tuple(x.shape[1:]), "probe", t, x.dtype) * problem.domain.scale
         with torch.no_grad(), Gates(carry, state.layers):
             problem.score(x + v)
         return Noise(state.sigma0, squares, inverse, state.layers)
-
-
-def _slope(call: Call, h: Tensor, inverse: Tensor, left: float) -> Tensor:
-    """E[phi'(h + sigma ||P|| xi)] for xi ~ N(0, 1): each hinge adds its jump times the chance that it is passed."""
-    return call.phi.mix([torch.mul(h - at if at else h, inverse).div_(left).sigmoid_() for at in call.phi.breaks])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ class Problem:
     def score(self, x: Tensor) -> Score:
         """Evaluate the objective: one forward pass."""
         self.forwards += 1
-        return as_score(self.objective(x, self.rows) if self.takes_rows else self.objective(x), len(x))
+        return self._ask(x)
 
     def value(self, x: Tensor) -> Tensor:
         """The value alone, as the functions of `adrgd.surrogate` want it: one forward pass."""
@@ -62,8 +62,12 @@ class Problem:
 
     def peek(self, x: Tensor) -> Tensor:
         """The first two rows' values, uncounted: for looking at the network's structure."""
-        rows = self.rows[: len(x)]
-        return as_score(self.objective(x, rows) if self.takes_rows else self.objective(x), len(x)).value
+        return self._ask(x).value
+
+    def _ask(self, x: Tensor) -> Score:
+        x = x.clone()  # a network whose first operation is in place must not write into the solver's own x
+        answer = self.objective(x, self.rows[: len(x)]) if self.takes_rows else self.objective(x)
+        return as_score(answer, len(x))
 
 
 class Evaluation(NamedTuple):

@@ -1,0 +1,34 @@
+"""Backpropagation through softened activations: true values forwards, other slopes backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from adrgd.gates import Call, Gates
+from adrgd.objective import Score
+from adrgd.solvers.solver import Problem
+
+
+def softened(
+    problem: Problem, x: Tensor, layers: frozenset[int], slope: Callable[[Call], Tensor]
+) -> tuple[Score, Tensor]:
+    """The true score at x, and the gradient that results when `slope` stands in for phi' in these layers."""
+
+    def soften(call: Call) -> Tensor:
+        with torch.no_grad():
+            softer = slope(call)
+        return call.with_slope(softer)
+
+    x = x.detach().requires_grad_(True)
+    with Gates(soften, layers):
+        score = problem.score(x)
+    (gradient,) = problem.gradient(score.value, [x])
+    return Score(score.value.detach(), score.reached), gradient
+
+
+def sigmoid_slope(call: Call, h: Tensor, inverse: Tensor, left: float) -> Tensor:
+    """phi' with the step of each hinge replaced by sigmoid((h - break) * inverse / left): E[phi'] under noise."""
+    return call.phi.mix([torch.mul(h - at if at else h, inverse).div_(left).sigmoid_() for at in call.phi.breaks])

@@ -1,0 +1,160 @@
+"""What holds for every domain, radius, centre and point, in both precisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from torch import Tensor
+
+from adrgd.domain import BoundDomain, Box, L2Ball, LinfBall
+from adrgd.errors import DomainError
+from adrgd.rows import RowRandom, column
+
+KINDS = ["box", "linf", "linf in a box", "l2", "l2 in a box"]
+law = settings(deadline=None, max_examples=40, derandomize=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A bound domain, what it was made of, and points anywhere."""
+
+    bound: BoundDomain
+    kind: str
+    centre: Tensor
+    eps: Tensor
+    low: Tensor
+    high: Tensor
+    x: Tensor
+
+    def is_inside(self, y: Tensor) -> Tensor:
+        """(B,) by definition, in float64, with the numbers that were given."""
+        y, fits = y.double(), torch.ones(len(y), dtype=torch.bool)
+        if "box" in self.kind:
+            fits &= ((y >= self.low) & (y <= self.high)).all(1)
+        if "linf" in self.kind:
+            fits &= ((y - self.centre.double()).abs() <= self.eps[:, None]).all(1)
+        if "l2" in self.kind:
+            fits &= (y - self.centre.double()).norm(dim=1) <= self.eps
+        return fits
+
+
+@st.composite
+def cases(draw: st.DrawFn, kind: str) -> Case:
+    dtype = draw(st.sampled_from([torch.float32, torch.float64]))
+    rows, n = draw(st.integers(1, 3)), draw(st.integers(1, 6))
+    size = draw(st.sampled_from([1e-3, 1.0, 300.0]))
+    number = st.floats(-size, size, allow_subnormal=False)
+    matrix = st.lists(st.lists(number, min_size=n, max_size=n), min_size=rows, max_size=rows)
+    low, width = draw(number), draw(st.floats(size * 1e-3, 2 * size))
+    box = Box(low, low + width)
+    radius = st.floats(size * 1e-4, 3 * size)
+    eps = draw(radius | st.lists(radius, min_size=rows, max_size=rows))
+    centre = torch.tensor(draw(matrix), dtype=dtype)
+    x = centre + draw(st.sampled_from([0.1, 1.0, 100.0])) * torch.tensor(draw(matrix), dtype=dtype)
+    try:
+        bound_box = box.bind(x)
+    except DomainError:
+        assume(False)
+    if "in a box" in kind:
+        centre = bound_box.project(centre)
+    given_eps = torch.tensor(eps, dtype=torch.float64) if isinstance(eps, list) else eps
+    inner = box if "in a box" in kind else None
+    ball = LinfBall if "linf" in kind else L2Ball
+    bound = bound_box if kind == "box" else ball(centre, given_eps, inner).bind(x)
+    radii = torch.as_tensor(given_eps, dtype=torch.float64).expand(rows)
+    lower, upper = torch.tensor([low, low + width], dtype=torch.float64)
+    return Case(bound, kind, centre, radii, lower, upper, x)
+
+
+def feasible_points(case: Case) -> list[Tensor]:
+    """Points of the domain: samples, and the projections of points near the boundary."""
+    rows = torch.arange(len(case.x))
+    points = [case.bound.sample(RowRandom.seeded(seed, rows)) for seed in range(6)]
+    noise = [RowRandom.seeded(seed, rows).normal(tuple(case.x.shape[1:]), "n", dtype=case.x.dtype) for seed in range(6)]
+    span = column(case.eps, case.x).to(case.x)
+    return points + [case.bound.project(points[0] + span * v) for v in noise]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_projections_and_samples_are_inside_exactly(kind: str) -> None:
+    @law
+    @given(cases(kind))
+    def check(case: Case) -> None:
+        for y in [case.bound.project(case.x), *feasible_points(case)]:
+            assert y.dtype == case.x.dtype
+            assert case.bound.contains(y).all()
+            assert case.is_inside(y).all()
+
+    check()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_contains_is_the_definition(kind: str) -> None:
+    """Nothing outside is accepted, and in the Euclidean norm nothing inside refused; elsewhere bounds round inwards."""
+
+    @law
+    @given(cases(kind))
+    def check(case: Case) -> None:
+        for y in (case.x, case.centre, (case.x + case.centre) / 2):
+            inside = case.is_inside(y)
+            assert not (case.bound.contains(y) & ~inside).any()
+            if "l2" in kind:
+                assert (case.bound.contains(y) == inside).all()
+
+    check()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_projecting_twice_changes_nothing(kind: str) -> None:
+    @law
+    @given(cases(kind))
+    def check(case: Case) -> None:
+        for y in [case.bound.project(case.x), *feasible_points(case)]:
+            assert torch.equal(case.bound.project(y), y)
+
+    check()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_projection_is_the_nearest_point(kind: str) -> None:
+    """p is nearest exactly when (x - p) . (y - p) <= 0 for every y of a convex set."""
+
+    @law
+    @given(cases(kind))
+    def check(case: Case) -> None:
+        x, p = case.x.double(), case.bound.project(case.x).double()
+        rounding = 1e-5 if case.x.dtype == torch.float32 else 1e-7
+        away = (x - p).norm(dim=1)
+        for y in feasible_points(case):
+            y = y.double()
+            slack = rounding * (x.norm(dim=1) + case.centre.double().norm(dim=1) + case.eps)
+            assert ((x - p) * (y - p)).sum(1).le(away * slack + 1e-300).all()
+            assert (away <= (x - y).norm(dim=1) + slack).all()
+
+    check()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_steepest_maximises_a_linear_function(kind: str) -> None:
+    """Over moves of at most one radius; for a box, of at most half its width in each coordinate."""
+
+    @law
+    @given(cases(kind))
+    def check(case: Case) -> None:
+        gradient = case.x
+        step = case.bound.steepest(gradient).double()
+        gain = (gradient.double() * step).sum(1)
+        radius = (case.high - case.low) / 2 * torch.ones(len(step)) if kind == "box" else case.eps
+        size = step.norm(dim=1) if "l2" in kind else step.abs().amax(1)
+        moved = gradient.abs().amax(1) > 1e-300
+        torch.testing.assert_close(size[moved], radius.to(size)[moved], rtol=1e-3, atol=0)
+        for seed in range(10):
+            other = RowRandom.seeded(seed, torch.arange(len(step))).normal(tuple(step.shape[1:]), "o", 0, torch.float64)
+            other = other / (other.norm(dim=1) if "l2" in kind else other.abs().amax(1))[:, None] * radius[:, None]
+            assert ((gradient.double() * other).sum(1) <= gain * (1 + 1e-3)).all()
+
+    check()
