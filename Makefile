@@ -26,6 +26,7 @@ check: .venv/.test
 
 .venv/.test: .venv/.runtime
 	$(PIP) -e '.[test]'
+	$(PIP) --no-deps torchattacks  # a peer for one test; its own requirements pull in torchvision, which it does not import
 	touch $@
 
 clean:
