@@ -7,6 +7,7 @@ import torch
 from networks import Mlp, normal, small_cnn
 from torch import Tensor, nn
 
+from adrgd.errors import UsageError
 from adrgd.gates import find_layers
 from adrgd.rows import RowRandom
 from adrgd.surrogate import (
@@ -247,3 +248,9 @@ def test_estimate_uses_the_hinges_it_is_given() -> None:
     for a, b, c in zip(own, given, other, strict=True):
         assert torch.equal(a, b)
         assert not torch.equal(a, c)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_wrong_number_of_gates_is_refused(mlp: nn.Module, count: int) -> None:
+    with pytest.raises(UsageError, match="one gate for each"):
+        gated(mlp, torch.rand(2, 5), [torch.ones(2, 16)] * count)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Literal
 
 import torch
 import torch.autograd.forward_ad as dual
 from torch import Tensor
 
+from adrgd.errors import UsageError
 from adrgd.gates import Call, Gates
 from adrgd.rows import RowRandom
 
@@ -42,18 +44,26 @@ def true_pattern(hinges: list[Tensor]) -> list[Tensor]:
 def gated(
     function: Function, x: Tensor, gates: list[Tensor], layers: frozenset[int] | None = None
 ) -> tuple[Tensor, list[Tensor]]:
-    """Equations 3 and 6: every selected hinge max(h, 0) becomes gate * h. Returns the output and each hinge's h."""
+    """Equations 3 and 6: every selected hinge max(h, 0) becomes gate * h. Returns the output and each hinge's h.
+
+    Raises:
+        UsageError: there are more hinges than gates, or fewer.
+    """
     hinges: list[Tensor] = []
     left: Iterator[Tensor] = iter(gates)
 
     def replace(call: Call) -> Tensor:
         h = call.h.clone() if call.in_place else call.h
-        own = [next(left) for _ in call.phi.breaks]
+        own = list(islice(left, len(call.phi.breaks)))
+        if len(own) < len(call.phi.breaks):
+            raise UsageError(f"expected one gate for each selected hinge, found only {len(gates)}; see hinge_values")
         hinges.extend(h - at if at else h for at in call.phi.breaks)
         return call.answer(call.phi.gated(h, own))
 
     with Gates(replace, layers):
         out = function(x)
+    if len(hinges) < len(gates):
+        raise UsageError(f"expected one gate for each of {len(hinges)} selected hinges, found {len(gates)}")
     return out, hinges
 
 

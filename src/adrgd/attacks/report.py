@@ -74,12 +74,13 @@ def _loss_curve(history: Any) -> str:
 
 def _svg(x: Any, y: Any, label: str, limits: tuple[float, float] | None) -> str:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(5.2, 2.9), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(x, y, color="#1f6fb2", linewidth=2)
     axes.set_xlabel("iteration")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(label)
     if limits is not None:
         axes.set_ylim(*limits)

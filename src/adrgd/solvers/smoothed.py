@@ -7,6 +7,7 @@ the graduated gates measure ||P_j|| neuron by neuron. What they leave of Graduat
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import torch
@@ -22,7 +23,7 @@ from adrgd.solvers.steps import Steepest
 
 
 @dataclass(frozen=True, kw_only=True)
-class _AnnealedGates:
+class _AnnealedGates(ABC):
     """Slopes that fall linearly to the true ones.
 
     Attributes:
@@ -48,9 +49,9 @@ class _AnnealedGates:
             score, gradient = softened(problem, x, state, lambda call: self.slope(call, left))
         return Evaluation(score, gradient, state)
 
+    @abstractmethod
     def slope(self, call: Call, left: float) -> Tensor:
         """What stands in for phi' while `left`, from 1 down to 0, is what remains of the annealing."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
