@@ -1,6 +1,5 @@
 """The graduated gates: their slopes, their annealing, their cost."""
 
-import dataclasses
 import math
 
 import pytest
@@ -40,8 +39,7 @@ def test_slope_is_the_mean_slope_under_noise(name: str) -> None:
     gates = GraduatedGates(sigma0=0.8, until=1.0)
     working = run(network, x, gates)
     state = gates.start(working.problem, x)
-    one = [torch.ones_like(square) for square in state.squares]
-    state = dataclasses.replace(state, squares=one, inverse=[1.702 / 0.8 * square for square in one])
+    state.remember(0, torch.ones_like(state.inverse[0]))
     evaluation = gates.evaluate(working.problem, x, state, t=0)
     noise = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
     points = (x + 0.8 * noise).requires_grad_(True)
@@ -56,7 +54,7 @@ def test_measured_norm_is_unbiased_for_one_layer(mlp: nn.Module) -> None:
     working = run(mlp, x, gates)
     state = gates.start(working.problem, x)
     exact = mlp[0].weight.square().sum(1)
-    assert torch.allclose(state.squares[0].mean(0), exact, rtol=0.15)
+    assert torch.allclose(state.square(0).mean(0), exact, rtol=0.15)
 
 
 def test_true_gradient_after_the_annealing(mlp: nn.Module) -> None:

@@ -11,7 +11,6 @@ polytope and the last ones are exact.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -33,15 +32,23 @@ class Noise:
 
     Attributes:
         sigma0: (B,) each row's first sigma, in radii of the domain.
-        squares: running means of ||P_j||^2, one tensor (B, ...) a layer, for x measured in radii.
-        inverse: 1.702 / (sigma0 ||P_j||), what h is multiplied by while sigma = sigma0.
+        inverse: 1.702 / (sigma0 ||P_j||), what h is multiplied by while sigma = sigma0; one tensor (B, ...) a layer,
+            replaced in place at each measurement, since together they are as large as all activations.
         layers: the gated layers.
     """
 
     sigma0: Tensor
-    squares: list[Tensor]
     inverse: list[Tensor]
     layers: frozenset[int]
+
+    def square(self, k: int) -> Tensor:
+        """||P_j||^2 of the k-th gated layer, for x measured in radii."""
+        return (column(LOGISTIC / self.sigma0, self.inverse[k]) / self.inverse[k]).square_()
+
+    def remember(self, k: int, square: Tensor) -> None:
+        """Put a new ||P_j||^2 in the k-th layer's place."""
+        inverse = square.clamp_(min=1e-24).rsqrt_().mul_(column(LOGISTIC / self.sigma0, square))
+        self.inverse[k : k + 1] = [inverse]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +83,7 @@ class GraduatedGates:
         drawn = torch.exp(low + (high - low) * problem.random.uniform((), "sigma0", dtype=x.dtype))
         sigma0 = torch.where(problem.restart > 0, drawn, self.sigma0).to(x.dtype)
         if not layers:
-            return Noise(sigma0, [], [], layers)
+            return Noise(sigma0, [], layers)
         kept: list[Tensor] = []
 
         def keep(call: Call) -> Tensor:
@@ -85,7 +92,9 @@ class GraduatedGates:
 
         with torch.no_grad(), Gates(keep, layers):
             problem.score(x)
-        return self._measure(problem, x, Noise(sigma0, [], [], layers), kept, 1.0, t=0)
+        state = Noise(sigma0, [], layers)
+        self._measure(problem, x, state, kept, 1.0, t=0)
+        return state
 
     def evaluate(self, problem: Problem, x: Tensor, state: Noise, t: int) -> Evaluation:
         left = 1 - t / (self.until * problem.steps)
@@ -103,32 +112,28 @@ class GraduatedGates:
 
         score, gradient = softened(problem, x, state.layers, slope)
         if measure:
-            state = self._measure(problem, x.detach(), state, kept, left, t)
+            self._measure(problem, x.detach(), state, kept, left, t)
         return Evaluation(score, gradient, state)
 
-    def _measure(self, problem: Problem, x: Tensor, state: Noise, kept: list[Tensor], left: float, t: int) -> Noise:
+    def _measure(self, problem: Problem, x: Tensor, state: Noise, kept: list[Tensor], left: float, t: int) -> None:
         """One forward pass at x + v: the layers' values move by P v, and (P_j v)^2 has mean ||P_j||^2.
 
         Behind a gated layer the difference is carried on through the soft gate, so that P is the surrogate's (eq 10).
         Layers that are not gated carry on the difference that they really make.
         """
-        squares: list[Tensor] = []
-        inverse: list[Tensor] = []
-        at: Iterator[tuple[int, Tensor]] = iter(enumerate(kept))
+        known, layer = bool(state.inverse), iter(range(len(kept)))
+        kept.reverse()  # so that each layer's values are given up as soon as they are used
 
         def carry(call: Call) -> Tensor:
-            k, h = next(at)
+            k, h = next(layer), kept.pop()
             difference = call.h - h
             square = difference.square()
-            squares.append(torch.lerp(square, state.squares[k], self.memory) if state.squares else square)
-            scale = squares[k].clamp_min(1e-24).rsqrt()
-            inverse.append(scale.mul_(column(LOGISTIC / state.sigma0, scale)))
-            return call.answer(call.phi.value(h) + sigmoid_slope(call, h, inverse[k], left) * difference)
+            state.remember(k, square.lerp_(state.square(k), self.memory) if known else square)
+            return call.answer(call.phi.value(h) + sigmoid_slope(call, h, state.inverse[k], left) * difference)
 
         v = problem.random.normal(tuple(x.shape[1:]), "probe", t, x.dtype) * problem.domain.scale
         with torch.no_grad(), Gates(carry, state.layers):
             problem.score(x + v)
-        return Noise(state.sigma0, squares, inverse, state.layers)
 
 
 @dataclass(frozen=True, kw_only=True)
