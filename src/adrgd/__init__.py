@@ -8,12 +8,11 @@ from adrgd.errors import (
     DomainError,
     MissingExtraError,
     ModelError,
-    NonFiniteError,
     RunFolderError,
     UsageError,
 )
 from adrgd.gates import count_neurons
-from adrgd.maximize import Solution, Status, maximize
+from adrgd.maximize import NonFiniteError, Solution, Status, maximize
 from adrgd.models import Model, load_model
 from adrgd.objective import Classify, Misclassify, Output, Score
 from adrgd.solvers import (

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from adrgd.maximize import Solution
+from typing import Any
 
 
 class AdrgdError(Exception):
@@ -39,20 +36,6 @@ class MissingExtraError(UsageError):
 
 class RunFolderError(AdrgdError):
     """A run folder is corrupt, or belongs to another run."""
-
-
-class NonFiniteError(AdrgdError):
-    """The objective or its gradient stopped being finite.
-
-    Attributes:
-        row: index of the first offending row of the batch that was passed in.
-        iteration: the iteration at which it happened.
-        solution: the best points found until then.
-    """
-
-    def __init__(self, message: str, *, row: int, iteration: int, solution: Solution) -> None:
-        super().__init__(message)
-        self.row, self.iteration, self.solution = row, iteration, solution
 
 
 def optional(module: str, *, extra: str) -> Any:

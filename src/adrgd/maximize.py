@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from adrgd.domain import BoundDomain, Domain
-from adrgd.errors import DomainError, ModelError, NonFiniteError, UsageError
+from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError
 from adrgd.objective import Score
 from adrgd.rows import RowRandom, column, take
 from adrgd.solvers import GraduatedADR, Solver
@@ -65,6 +65,20 @@ class Solution:
     seconds: float
     seed: int
     steps: int
+
+
+class NonFiniteError(AdrgdError):
+    """The objective or its gradient stopped being finite.
+
+    Attributes:
+        row: index of the first offending row of the batch that was passed in.
+        iteration: the iteration at which it happened.
+        solution: the best points found until then.
+    """
+
+    def __init__(self, message: str, *, row: int, iteration: int, solution: Solution) -> None:
+        super().__init__(message)
+        self.row, self.iteration, self.solution = row, iteration, solution
 
 
 def maximize(
