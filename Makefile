@@ -6,7 +6,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constr
 
 demo: .venv/.runtime  ## attack the bundled robust network and write a report
 	rm -rf runs/demo
-	$(BIN)/adrgd attack --model bundled:mnist-pgd --data bundled:mnist --limit 200 --norm linf --eps 0.25 --steps 50 --out runs/demo
+	$(BIN)/adrgd attack --model bundled:mnist-pgd --data bundled:mnist --limit 200 --norm linf --eps 0.3 --steps 50 --out runs/demo
 
 test: check  ## style, types, tests
 	$(BIN)/pytest
