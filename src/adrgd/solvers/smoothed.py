@@ -64,7 +64,7 @@ class LeakyGates(_AnnealedGates):
         leak0: the first leak, in [0, 1].
     """
 
-    leak0: float = 0.5
+    leak0: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +84,7 @@ class SigmoidGates(_AnnealedGates):
         width0: the first width, in those units, row by row.
     """
 
-    width0: float = 1.0
+    width0: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
