@@ -45,7 +45,7 @@ class Options:
     """Look for the smallest value instead."""
     shape: tuple[int, ...] = ()
     """Shape of one input, where the file does not say."""
-    solver: str = "graduated"
+    solver: str = "graduated-momentum"
     """A solver of `adrgd list`; its own flags are below."""
     step: str | None = None
     """Another step rule for that solver."""
@@ -69,7 +69,7 @@ class Options:
 
 def command(argv: list[str]) -> int:
     """Run `adrgd maximize`: exit code 1 when --exact was asked for and ended without a proof."""
-    options, solver = parse(Options, argv, prog="adrgd maximize", description=DESCRIPTION)
+    options, solver = parse(Options, argv, prog="adrgd maximize", description=DESCRIPTION, default="graduated-momentum")
     positive(options.steps, "steps")
     positive(options.restarts, "restarts")
     model = load_model(options.model, dtype=torch.float64)

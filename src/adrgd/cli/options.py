@@ -16,17 +16,20 @@ from adrgd.solvers import STEPS, Solver, make_solver
 T = TypeVar("T")
 
 
-def parse(options: type[T], argv: list[str], *, prog: str, description: str) -> tuple[T, Solver]:
+def parse(
+    options: type[T], argv: list[str], *, prog: str, description: str, default: str = "graduated"
+) -> tuple[T, Solver]:
     """Parse a command's own flags together with those of the solver it names.
 
     Args:
+        default: the solver when none is named; that field's own default.
         options: a dataclass with the fields `solver: str` and `step: str | None`, among others.
 
     Raises:
         UsageError: unknown solver, preset or step rule.
         SystemExit: help was asked for, or a flag is wrong (exit code 2).
     """
-    solver = make_solver(_peek(argv, "--solver") or "graduated")
+    solver = make_solver(_peek(argv, "--solver") or default)
     step = _peek(argv, "--step")
     if step is not None:
         if step not in STEPS:

@@ -15,7 +15,7 @@ from adrgd.solvers.gradient import (
     OccupationTimeGD,
     PerturbedGD,
 )
-from adrgd.solvers.graduated import GraduatedADR, GraduatedGates
+from adrgd.solvers.graduated import GraduatedADR, GraduatedGates, GraduatedMomentum
 from adrgd.solvers.presets import PRESETS, SETTINGS, preset
 from adrgd.solvers.smoothed import LeakyGates, LeakyPGD, SigmoidGates, SigmoidPGD
 from adrgd.solvers.solver import Solver, TrueGates
@@ -32,6 +32,7 @@ from adrgd.solvers.steps import (
 
 SOLVERS: dict[str, Callable[[], Solver]] = {
     "graduated": GraduatedADR,
+    "graduated-momentum": GraduatedMomentum,
     "adr": ADRGD,
     "pgd": PGD,
     "fgsm": FGSM,
@@ -85,6 +86,7 @@ __all__ = [
     "GradientStep",
     "GraduatedADR",
     "GraduatedGates",
+    "GraduatedMomentum",
     "LeakyGates",
     "LeakyPGD",
     "Momentum",

@@ -21,7 +21,7 @@ from adrgd.gates import Call, Gates, find_layers, select
 from adrgd.rows import column
 from adrgd.solvers.softened import sigmoid_slope, softened
 from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
-from adrgd.solvers.steps import Steepest
+from adrgd.solvers.steps import Momentum, Steepest
 
 LOGISTIC = 1.702  # Phi(u) is within .0095 of 1 / (1 + exp(-1.702 u)), which is several times cheaper
 
@@ -142,3 +142,11 @@ class GraduatedADR(Solver):
 
     gates: GraduatedGates = field(default_factory=GraduatedGates)
     step: StepRule = field(default_factory=lambda: Steepest(length=2.0, schedule="linear"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraduatedMomentum(Solver):
+    """Graduated gates, from smaller sigmas, under momentum steps with a cubic decay: fine maxima over few inputs."""
+
+    gates: GraduatedGates = field(default_factory=lambda: GraduatedGates(sigma0=0.3, spread=(0.03, 1.0)))
+    step: StepRule = field(default_factory=lambda: Momentum(length=0.5, decay_rate=0.5, schedule="power", power=3.0))
