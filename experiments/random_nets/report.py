@@ -140,7 +140,10 @@ def write_report(parts: Path, out: Path, protocols: dict[str, Protocol]) -> dict
             lines = study.lines(model, name)
             if lines:
                 text += [*_table(model, name, lines, study), ""]
-                summary[f"{name} {model}"] = {line.method: vars(line) for line in lines}
+                summary[f"{name} {model}"] = {
+                    line.method: {key: None if value != value else value for key, value in vars(line).items()}  # no NaN
+                    for line in lines
+                }
     text += ["## Gates against step lengths", "", *_lengths(study)]
     text += ["", "## Seconds of one process", "", *_seconds(study)]
     write_text(out / "tables.md", "\n".join(text) + "\n")

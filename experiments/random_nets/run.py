@@ -45,7 +45,7 @@ class Options:
     workers: int = 2
     """Processes, of one thread each."""
     quick: bool = False
-    """A few nets and a tenth of the iterations; written to --parts and --out with "quick" appended."""
+    """A few nets, half of the protocols, a tenth of the iterations; all under --parts with "-quick" appended."""
     parts: Path = Path("runs/random_nets")
     out: Path = HERE / "results"
     json: bool = False
@@ -102,9 +102,8 @@ def main(options: Options) -> None:
         (options.models, ("A", "B", "C")), (options.methods, METHODS), (options.protocols, protocols())
     ):  # fmt: skip
         _check(given, known)
-    suffix = "-quick" if options.quick else ""
-    parts = options.parts.with_name(options.parts.name + suffix) / f"seed-{options.seed}"
-    out = options.out.with_name(options.out.name + suffix)
+    folder = options.parts.with_name(options.parts.name + "-quick") if options.quick else options.parts
+    parts, out = folder / f"seed-{options.seed}", folder / "results" if options.quick else options.out
     parts.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     stages = tasks(options)
