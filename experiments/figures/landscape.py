@@ -12,21 +12,15 @@ import paths  # noqa: F401  # lets nets be imported
 import torch
 from nets import Nets
 from torch import Tensor
-from watch import Path, follow
+from watch import Path, follow, gates_under
 
-from adrgd import ADRGD, Box, GraduatedADR, Normalised, NormalisedGD
-from adrgd.solvers import preset
+from adrgd import Box, Normalised
 
 DRAWN, WIDTHS, STEPS = 200, (2, 32, 32, 1), 100
 CLOSE = 0.02  # a run has found the maximum when it is within this share of the network's range
 FAR = 0.25  # GD has left the start when it has come this far
 STEP = Normalised(length=0.1, schedule="linear")
-SOLVERS = {
-    "GD": NormalisedGD(step=STEP),
-    "ADR-GD": ADRGD(gates=preset("paper-random-a").gates, step=STEP),
-    "ADR-GD, released settings": ADRGD(gates=preset("released-random-a").gates, step=STEP),
-    "GraduatedADR": GraduatedADR(step=STEP),
-}
+SOLVERS = gates_under(STEP)
 
 
 @dataclass(frozen=True)

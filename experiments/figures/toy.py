@@ -14,21 +14,14 @@ import paths  # noqa: F401  # lets nets be imported
 import torch
 from nets import Nets
 from torch import Tensor
-from watch import Path, follow
+from watch import Path, follow, gates_under
 
-from adrgd import ADRGD, Box, GraduatedADR, Normalised, NormalisedGD
-from adrgd.solvers import preset
+from adrgd import Box, Normalised
 from adrgd.surrogate import gated, hinge_values, true_pattern
 
 DRAWN, WIDTHS, STEPS = 40_000, (1, 3, 1), 100
 STEP = Normalised(length=0.25, schedule="linear")  # the first is an eighth of the interval
-SOLVERS = {
-    "GD": NormalisedGD(step=STEP),
-    "ADR-GD": ADRGD(gates=preset("paper-random-a").gates, step=STEP),
-    "ADR-GD, released settings": ADRGD(gates=preset("released-random-a").gates, step=STEP),
-    "GraduatedADR": GraduatedADR(step=STEP),
-}
-"""The step is the same for all: only the gates differ."""
+SOLVERS = gates_under(STEP)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adrgd import Solution, Solver, maximize
+from adrgd import ADRGD, GraduatedADR, NormalisedGD, Solution, Solver, maximize
 from adrgd.domain import Domain
+from adrgd.solvers import preset
 from adrgd.solvers.solver import Evaluation, GateRule, Objective, Problem, StepRule
 
 
@@ -71,3 +72,13 @@ def follow(
     watched = replace(solver, step=step, gates=gates)
     solution = maximize(objective, x0, domain=domain, solver=watched, steps=steps, check=False)
     return Path(torch.stack(step.points), gates.states, solution)
+
+
+def gates_under(step: StepRule) -> dict[str, Solver]:
+    """The solvers that the figures compare, all of them with this step: only their gates differ."""
+    return {
+        "GD": NormalisedGD(step=step),
+        "ADR-GD": ADRGD(gates=preset("paper-random-a").gates, step=step),
+        "ADR-GD, released settings": ADRGD(gates=preset("released-random-a").gates, step=step),
+        "GraduatedADR": GraduatedADR(step=step),
+    }

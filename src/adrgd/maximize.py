@@ -14,7 +14,7 @@ from torch import Tensor
 
 from adrgd.domain import BoundDomain, Domain
 from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError
-from adrgd.objective import Score
+from adrgd.objective import Score, better
 from adrgd.rows import RowRandom, column, take
 from adrgd.solvers import GraduatedADR, Solver
 from adrgd.solvers.solver import Evaluation, Objective, Problem
@@ -215,10 +215,10 @@ class _Run:
                 row=row, iteration=t, solution=self.solution(),
             )  # fmt: skip
         known, had = self.best_value[active], self.best_reached[active]
-        better = (reached & ~had) | ((reached == had) & (value > known))
-        self.best_value[active] = torch.where(better, value.to(known), known)
+        improved = better(Score(value, reached), Score(known, had))
+        self.best_value[active] = torch.where(improved, value.to(known), known)
         self.best_reached[active] = had | reached
-        self.best_x[active] = torch.where(column(better, self.x), self.x, self.best_x[active])
+        self.best_x[active] = torch.where(column(improved, self.x), self.x, self.best_x[active])
         fresh = reached & (self.first[active] < 0)
         self.first[active] = torch.where(fresh, t, self.first[active])
         if self.trace is not None:
@@ -264,20 +264,13 @@ def _check_rows(problem: Problem, x: Tensor) -> None:
     """Evaluate the first rows twice, and the very first alone: all three must agree.
 
     Raises:
+        UsageError: the objective does not return one number a row.
         ModelError: the objective is random, or a row's value depends on the other rows.
     """
-
-    def evaluate(points: Tensor) -> Tensor:
-        points = points.clone()
-        rows = problem.rows[: len(points)]
-        answer = problem.objective(points, rows) if problem.takes_rows else problem.objective(points)
-        value: Tensor = answer[0] if isinstance(answer, tuple) else answer
-        return value
-
     x = x[:8]
     with torch.no_grad():
-        value, again, alone = evaluate(x), evaluate(x), evaluate(x[:1])
-    if not isinstance(value, Tensor) or value.shape != (len(x),) or not value.isfinite().all():
+        value, again, alone = problem.peek(x), problem.peek(x), problem.peek(x[:1])
+    if not value.isfinite().all():
         return  # reported, with the row and the iteration, by the loop
     tolerance = 1e-4 if value.dtype == torch.float32 else 1e-9
     slack = tolerance * (1 + value.abs().max())

@@ -26,6 +26,11 @@ class Score(NamedTuple):
     reached: Tensor
 
 
+def better(new: Score, old: Score) -> Tensor:
+    """(B,) where `new` is to be kept instead of `old`: a success beats any failure, then the larger value wins."""
+    return (new.reached & ~old.reached) | ((new.reached == old.reached) & (new.value > old.value))
+
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 """A loss takes logits (B, C) and one class a row (B,), and returns (B,) values."""
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 from onnx_cases import CASES, IMAGE, VECTOR, f32, ints, model, node
-from torch.overrides import TorchFunctionMode
+from recorder import Recorder
 
 from adrgd.errors import ModelError
 from adrgd.models import load_model
@@ -61,18 +61,6 @@ def test_every_supported_operator_has_a_case() -> None:
 
     covered = {proto.op_type for nodes, *_ in CASES.values() for proto in nodes}
     assert covered == set(OPERATORS)
-
-
-class Recorder(TorchFunctionMode):
-    """Keeps the functions that were called."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Any] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.seen.append(func)
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from recorder import Recorder
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from adrgd.errors import ModelError
 from adrgd.models import bundled_models, load_model
@@ -75,18 +75,6 @@ def save_exported(module: nn.Module, path: Path, example: Tensor, *, dynamic: bo
     shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
     torch.export.save(torch.export.export(module, (example,), dynamic_shapes=shapes), path)
     return path
-
-
-class Recorder(TorchFunctionMode):
-    """Keeps the functions that were called."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Any] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.seen.append(func)
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("kind", ["traced", "scripted", "exported"])

@@ -12,7 +12,7 @@ from torch import Tensor
 from adrgd.attacks.threat import Threat
 from adrgd.errors import AdrgdError, DataError, ModelError
 from adrgd.maximize import maximize
-from adrgd.objective import Classify, Loss, Misclassify, find_loss
+from adrgd.objective import Classify, Loss, Misclassify, Score, better, find_loss
 from adrgd.rows import column
 from adrgd.solvers import GraduatedADR, Solver
 
@@ -107,7 +107,7 @@ def attack_batch(
     best = _Best(clean, attack.steps)
     _run_waves(model, clean, goal, index, attack, loss, best)
 
-    adversarial = torch.where(column(best.found, clean), best.x, clean)
+    adversarial = best.x
     checked = _logits(model, adversarial)
     prediction = checked.argmax(1)
     if not attack.threat.around(clean).bind(clean).contains(adversarial).all():
@@ -132,7 +132,6 @@ class _Best:
         self.x = clean.clone()
         self.value = torch.full((count,), -torch.inf, dtype=clean.dtype, device=device)
         self.reached = torch.zeros(count, dtype=torch.bool, device=device)
-        self.found = torch.zeros(count, dtype=torch.bool, device=device)
         self.first = torch.full((count,), -1, device=device)
         self.forwards = torch.zeros(count, dtype=torch.int64, device=device)
         self.backwards = torch.zeros(count, dtype=torch.int64, device=device)
@@ -167,13 +166,12 @@ def _run_waves(
                 stop_at_goal=attack.stop_at_success, check=False, history=done == 0,
             )  # fmt: skip
             had, value = best.reached[rows], best.value[rows]
-            better = (solution.reached & ~had) | ((solution.reached == had) & (solution.value > value))
-            best.x[rows] = torch.where(column(better, clean), solution.x, best.x[rows])
-            best.value[rows] = torch.where(better, solution.value, value)
+            improved = better(Score(solution.value, solution.reached), Score(value, had))
+            best.x[rows] = torch.where(column(improved, clean), solution.x, best.x[rows])
+            best.value[rows] = torch.where(improved, solution.value, value)
             fresh = solution.reached & ~had
             best.first[rows] = torch.where(fresh, solution.first_reached, best.first[rows])
             best.reached[rows] |= solution.reached
-            best.found[rows] = True
             best.forwards[rows] += solution.forwards
             best.backwards[rows] += solution.backwards
             if solution.history is not None:

@@ -37,9 +37,8 @@ class Card:
     broken: bool
 
 
-def write_report(folder: RunFolder, images: Images, summary: dict[str, Any]) -> None:
-    """Write report.html from a finished run's own files."""
-    table = {name: column.to_numpy() for name, column in zip(*_columns(folder), strict=True)}
+def write_report(folder: RunFolder, images: Images, table: dict[str, Any], summary: dict[str, Any]) -> None:
+    """Write report.html from a finished run's own files; `table` is `folder.results()`."""
     tensors = folder.tensors()
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     source = resources.files("adrgd.attacks").joinpath("report.html.j2").read_text(encoding="utf-8")
@@ -51,11 +50,6 @@ def write_report(folder: RunFolder, images: Images, summary: dict[str, Any]) -> 
         cards=_cards(images, table, tensors["adversarial"]),
     )
     write_text(folder.path / "report.html", page)
-
-
-def _columns(folder: RunFolder) -> tuple[list[str], list[Any]]:
-    table = folder.table()
-    return table.column_names, table.columns
 
 
 def _success_curve(table: dict[str, Any], summary: dict[str, Any]) -> str:

@@ -63,16 +63,15 @@ def run_attack(
         if advance is not None:
             advance(min(start + batch_size, len(images)), broken)
     folder.merge()
-    summary = summarise(folder, config, skipped=given - len(images))
+    table = folder.results()
+    summary = summarise(table, config, out=folder.path, skipped=given - len(images))
     folder.write_summary(summary)
-    write_report(folder, images, summary)
+    write_report(folder, images, table, summary)
     return summary
 
 
-def summarise(folder: RunFolder, config: dict[str, Any], *, skipped: int = 0) -> dict[str, Any]:
-    """The figures of a finished run; `skipped` images already had the target class."""
-    rows = folder.table()
-    table = {name: rows[name].to_numpy() for name in rows.column_names}
+def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipped: int = 0) -> dict[str, Any]:
+    """The figures of a finished run in the folder `out`; `skipped` images already had the target class."""
     count = len(table["index"])
     success = table["success"]
     first = [int(value) for value in table["first_success"] if value > 0]
@@ -92,7 +91,7 @@ def summarise(folder: RunFolder, config: dict[str, Any], *, skipped: int = 0) ->
         "backward_passes": int(table["backward_passes"].sum()),
         "seconds": round(float(table["seconds"].sum()), 3),
         "seed": config["seed"],
-        "out": str(folder.path),
+        "out": str(out),
         "config": config,
     }
 

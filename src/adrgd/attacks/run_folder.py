@@ -97,9 +97,10 @@ class RunFolder:
             write_with(self.path / "results.parquet", lambda path: pq.write_table(table, path))
         shutil.rmtree(self.parts, ignore_errors=True)
 
-    def table(self) -> pa.Table:
-        """One row an image."""
-        return _read_table(self.path / "results.parquet")
+    def results(self) -> dict[str, Any]:
+        """The columns of results.parquet as arrays, one entry an image."""
+        table = _read_table(self.path / "results.parquet")
+        return {name: table[name].to_numpy() for name in table.column_names}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """`adversarial`, `history` and `index`."""

@@ -86,6 +86,7 @@ def command(argv: list[str]) -> int:
             result |= _certified(options, model, lower, upper, solution, sign)
         except AdrgdError as error:  # what was found by search is printed and saved all the same
             failure = error
+            result["status"] = "found by search; no bound could be proven"
     out = (
         options.out
         or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{Path(options.model.partition('?')[0]).stem}.json"

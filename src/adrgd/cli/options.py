@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import sys
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
@@ -45,10 +44,7 @@ def parse(
     )
     parsed: Any = cli(both, argv, prog=prog, description=description)
     tuned = {field.name: getattr(parsed.tuning, field.name) for field in dataclasses.fields(flags)}
-    try:
-        return parsed.command, dataclasses.replace(solver, **tuned)
-    except TypeError as error:
-        raise UsageError(str(error)) from error
+    return parsed.command, dataclasses.replace(solver, **tuned)
 
 
 def cli(options: Any, argv: list[str], *, prog: str, description: str) -> Any:
@@ -64,9 +60,6 @@ def cli(options: Any, argv: list[str], *, prog: str, description: str) -> Any:
         if stop.code:
             raise UsageError(_one_line(errors.getvalue()) + f"; see {prog} --help") from None
         raise
-    finally:
-        if not errors.getvalue().strip():
-            sys.stderr.flush()
 
 
 def positive(value: int, name: str) -> int:

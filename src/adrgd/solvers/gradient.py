@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from adrgd.solvers.solver import GateRule, Solver, StepRule, TrueGates
 from adrgd.solvers.steps import (
+    FROM_TWO_RADII,
     GradientStep,
     NoisyNormalised,
     Normalised,
@@ -16,57 +17,57 @@ from adrgd.solvers.steps import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class GD(Solver):
-    """Projected gradient ascent with a fixed rate."""
+class _TrueGradient(Solver):
+    """Ordinary backpropagation under some step rule."""
 
     gates: GateRule = field(default_factory=TrueGates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GD(_TrueGradient):
+    """Projected gradient ascent with a fixed rate."""
+
     step: StepRule = field(default_factory=GradientStep)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormalisedGD(Solver):
+class NormalisedGD(_TrueGradient):
     """Steps of a fixed length along the gradient."""
 
-    gates: GateRule = field(default_factory=TrueGates)
     step: StepRule = field(default_factory=Normalised)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerturbedGD(Solver):
+class PerturbedGD(_TrueGradient):
     """A random kick where the gradient is small (Jin et al. 2017)."""
 
-    gates: GateRule = field(default_factory=TrueGates)
     step: StepRule = field(default_factory=Perturbed)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoisyNormalisedGD(Solver):
+class NoisyNormalisedGD(_TrueGradient):
     """The gradient's direction plus noise at every step (Levy 2016)."""
 
-    gates: GateRule = field(default_factory=TrueGates)
     step: StepRule = field(default_factory=NoisyNormalised)
 
 
 @dataclass(frozen=True, kw_only=True)
-class OccupationTimeGD(Solver):
+class OccupationTimeGD(_TrueGradient):
     """Kicks that lean away from where x has been (Guo, Han & Tang 2020)."""
 
-    gates: GateRule = field(default_factory=TrueGates)
     step: StepRule = field(default_factory=OccupationTime)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FGSM(Solver):
+class FGSM(_TrueGradient):
     """One steepest step of one radius (Goodfellow et al. 2014)."""
 
-    gates: GateRule = field(default_factory=TrueGates)
     step: StepRule = field(default_factory=lambda: Steepest(length=1.0, schedule="constant"))
     most_steps: int | None = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class PGD(Solver):
+class PGD(_TrueGradient):
     """Steepest steps (Madry et al. 2017); on a box, the sign of the gradient."""
 
-    gates: GateRule = field(default_factory=TrueGates)
-    step: StepRule = field(default_factory=lambda: Steepest(length=2.0, schedule="linear"))
+    step: StepRule = FROM_TWO_RADII

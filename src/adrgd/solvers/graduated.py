@@ -21,7 +21,7 @@ from adrgd.gates import Call, Gates, find_layers, select
 from adrgd.rows import column
 from adrgd.solvers.softened import sigmoid_slope, softened
 from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
-from adrgd.solvers.steps import Momentum, Steepest
+from adrgd.solvers.steps import FROM_TWO_RADII, Momentum
 
 LOGISTIC = 1.702  # Phi(u) is within .0095 of 1 / (1 + exp(-1.702 u)), which is several times cheaper
 
@@ -141,7 +141,7 @@ class GraduatedADR(Solver):
     """Graduated gates under the domain's steepest step, whose length falls linearly from two radii."""
 
     gates: GraduatedGates = field(default_factory=GraduatedGates)
-    step: StepRule = field(default_factory=lambda: Steepest(length=2.0, schedule="linear"))
+    step: StepRule = FROM_TWO_RADII
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from adrgd.gates import Call, find_layers, select
 from adrgd.rows import column
 from adrgd.solvers.softened import sigmoid_slope, softened
 from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
-from adrgd.solvers.steps import Steepest
+from adrgd.solvers.steps import FROM_TWO_RADII
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ class LeakyPGD(Solver):
     """Steepest steps along the gradient of an annealed leaky network."""
 
     gates: LeakyGates = field(default_factory=LeakyGates)
-    step: StepRule = field(default_factory=lambda: Steepest(length=2.0, schedule="linear"))
+    step: StepRule = FROM_TWO_RADII
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,4 +120,4 @@ class SigmoidPGD(Solver):
     """Steepest steps along a gradient whose gates are annealed sigmoids."""
 
     gates: SigmoidGates = field(default_factory=SigmoidGates)
-    step: StepRule = field(default_factory=lambda: Steepest(length=2.0, schedule="linear"))
+    step: StepRule = FROM_TWO_RADII

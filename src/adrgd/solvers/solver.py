@@ -61,7 +61,7 @@ class Problem:
         return torch.autograd.grad(value.sum(), of)
 
     def peek(self, x: Tensor) -> Tensor:
-        """The first two rows' values, uncounted: for looking at the network's structure."""
+        """The values of x, taken as the first of these rows, uncounted: for looking at the objective only."""
         return self._ask(x).value
 
     def _ask(self, x: Tensor) -> Score:

@@ -50,6 +50,10 @@ class Steepest(_Scheduled):
         return torch.add(x, problem.domain.steepest(gradient), alpha=self.length * self.decay(problem, t)), None
 
 
+FROM_TWO_RADII = Steepest(length=2.0, schedule="linear")
+"""The steps that every gate rule is given unless told otherwise, so that only the gates differ."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GradientStep(_Scheduled):
     """x + rate * gradient: plain gradient ascent.
@@ -173,11 +177,20 @@ class Perturbed(_Scheduled):
         return torch.full((len(x),), -self.every - 1, device=x.device)
 
     def move(self, problem: Problem, x: Tensor, gradient: Tensor, state: Tensor, t: int) -> tuple[Tensor, Tensor]:
-        due = (norm(gradient) <= self.threshold) & (t - state > self.every)
+        due = self.due(gradient, state, t)
         kick = ball_noise(problem, x, self.radius, t)
         x = x + torch.where(column(due, x), kick, 0)
-        direction = unit(gradient) if self.normalise else gradient
-        return torch.add(x, direction, alpha=self.rate * self.decay(problem, t)), torch.where(due, t, state)
+        return torch.add(x, self.direction(gradient), alpha=self.rate * self.decay(problem, t)), torch.where(
+            due, t, state
+        )
+
+    def due(self, gradient: Tensor, last_kick: Tensor, t: int) -> Tensor:
+        """(B,) which rows are kicked: a small gradient, and long enough since the last kick."""
+        return (norm(gradient) <= self.threshold) & (t - last_kick > self.every)
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        """What the rate multiplies."""
+        return unit(gradient) if self.normalise else gradient
 
 
 @dataclass(frozen=True)
@@ -207,14 +220,14 @@ class OccupationTime(Perturbed):
     def move(  # type: ignore[override]
         self, problem: Problem, x: Tensor, gradient: Tensor, state: Visited, t: int
     ) -> tuple[Tensor, Visited]:
-        due = (norm(gradient) <= self.threshold) & (t - state.last_kick > self.every)
+        due = self.due(gradient, state.last_kick, t)
         left, right = ((state.points < x[:, None]).sum(1), (state.points > x[:, None]).sum(1))
         weight_left, weight_right = 1 + left**self.order, 1 + right**self.order
         u = problem.random.uniform(tuple(x.shape[1:]), "side", t, x.dtype)
         side = torch.where(u < weight_right / (weight_left + weight_right), -1.0, 1.0)
         kick = side * ball_noise(problem, x, self.radius, t).abs()
-        direction = unit(gradient) if self.normalise else gradient
-        new = x + torch.where(column(due, x), kick, 0) + self.rate * self.decay(problem, t) * direction
+        ascent = self.rate * self.decay(problem, t) * self.direction(gradient)
+        new = x + torch.where(column(due, x), kick, 0) + ascent
         points = state.points.clone()
         points[:, t % self.window] = x
         return new, Visited(torch.where(due, t, state.last_kick), points)
