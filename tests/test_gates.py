@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from networks import FORMS, Around, Block, normal, small_cnn
 from torch import Tensor, nn
 
+from adrgd.activations import Factor
 from adrgd.errors import ModelError, UsageError
 from adrgd.gates import Call, Gates, Layer, count_neurons, find_layers, select
 from adrgd.models.mnist import mnist_cnn
@@ -39,7 +40,7 @@ def plain(net: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
 def true_slope(call: Call) -> Tensor:
     h = call.h.detach().clone().requires_grad_(True)
     (slope,) = torch.autograd.grad(call.phi.value(h).sum(), h)
-    return call.with_slope(slope)
+    return call.with_slope(Factor(slope))
 
 
 def test_each_form_is_one_layer(net: Around) -> None:
@@ -58,7 +59,7 @@ def test_true_slopes_change_no_bit(net: Around) -> None:
 
 def test_slope_multiplies_the_gradient_and_keeps_the_value(net: Around) -> None:
     x, slope = normal(5, 4), normal(5, 6, seed=1)
-    out, gradient = under(lambda call: call.with_slope(slope.view(call.h.shape)), net, x)
+    out, gradient = under(lambda call: call.with_slope(Factor(slope.view(call.h.shape))), net, x)
     assert torch.equal(out, net(x))
     by_hand = (2 * out @ net.last.weight * slope) @ net.first.weight
     torch.testing.assert_close(gradient, by_hand)

@@ -68,7 +68,7 @@ class Box:
                 f"the box is empty: expected lower <= upper, found lower {low.flatten()[at].item():g} above upper "
                 f"{high.flatten()[at].item():g}; swap or correct the bounds"
             )
-        low, high = (bound.to(x).expand_as(x) for bound in (_up(low, x.dtype), _down(high, x.dtype)))
+        low, high = (bound.to(x).expand_as(x) for bound in (round_up(low, x.dtype), round_down(high, x.dtype)))
         if (low > high).any():
             raise DomainError(f"the box holds no {x.dtype} number; widen it, or use torch.float64")
         return BoundBox(low, high, (high - low) / 2)
@@ -85,7 +85,7 @@ class LinfBall:
     def bind(self, x: Tensor) -> BoundBox:
         centre, eps, box = _ball(self.centre, self.eps, self.box, x)
         exact, reach = centre.double(), column(eps, x)
-        low, high = _up(exact - reach, x.dtype), _down(exact + reach, x.dtype)
+        low, high = round_up(exact - reach, x.dtype), round_down(exact + reach, x.dtype)
         # centre -+ eps was itself rounded: step inwards where the distance, evaluated again, is more than eps
         low = torch.where(exact - low.double() > reach, torch.nextafter(low, torch.full_like(low, torch.inf)), low)
         high = torch.where(
@@ -235,12 +235,13 @@ def _ball(centre: Tensor, eps: Value, box: Box | None, x: Tensor) -> tuple[Tenso
     return bound.project(middle), radius, bound
 
 
-def _down(bound: Tensor, dtype: torch.dtype) -> Tensor:
+def round_down(bound: Tensor, dtype: torch.dtype) -> Tensor:
     """The largest number of `dtype` at most `bound`."""
     rounded = bound.to(dtype)
     below = torch.nextafter(rounded, torch.full_like(rounded, -torch.inf))
     return torch.where(rounded.double() > bound, below, rounded)
 
 
-def _up(bound: Tensor, dtype: torch.dtype) -> Tensor:
-    return -_down(-bound, dtype)
+def round_up(bound: Tensor, dtype: torch.dtype) -> Tensor:
+    """The smallest number of `dtype` at least `bound`."""
+    return -round_down(-bound, dtype)

@@ -1,4 +1,4 @@
-"""Sees piecewise-linear activations inside any eager callable, and replaces what they compute.
+"""Sees activations inside any eager callable, and replaces what they compute.
 
 A `TorchFunctionMode` meets each call of `F.relu`, `Tensor.relu_`, `nn.Hardtanh`, ... as it happens, so that modules
 that are used twice, in-place forms and functional code in residual blocks need no tracing and no rewriting. Calls are
@@ -16,17 +16,17 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from adrgd.activations import RECOGNISERS, PiecewiseLinear
+from adrgd.activations import RECOGNISERS, Activation, MaxPool, PiecewiseLinear, Slope
 from adrgd.errors import ModelError, UsageError
 
 
 @dataclass(frozen=True)
 class Call:
-    """One activation call: phi(h), elementwise, on the pre-activations h (B, ...)."""
+    """One activation call: phi(h) on the pre-activations h (B, ...)."""
 
     layer: int
     h: Tensor
-    phi: PiecewiseLinear
+    phi: Activation
     in_place: bool
     function: Callable[..., Tensor]
     arguments: tuple[Any, ...]
@@ -40,23 +40,30 @@ class Call:
         """Hand `out` back the way the network expects it: in place when the call was in place."""
         return self.h.copy_(out) if self.in_place else out
 
-    def with_slope(self, slope: Tensor) -> Tensor:
-        """The true value forwards; backwards, the gradient is multiplied by `slope`, of h's shape."""
+    @property
+    def hinges(self) -> PiecewiseLinear:
+        """phi, where the caller has selected piecewise-linear layers only."""
+        if not isinstance(self.phi, PiecewiseLinear):
+            raise UsageError(f"layer {self.layer} ({self.function.__name__}) is not piecewise linear; select others")
+        return self.phi
+
+    def with_slope(self, slope: Slope) -> Tensor:
+        """The true value forwards; backwards, the gradient goes through `slope`."""
         out: Tensor = _TrueValue.apply(self.h, slope, self)  # type: ignore[no-untyped-call]
         return out
 
 
 class _TrueValue(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, h: Tensor, slope: Tensor, call: Call) -> Tensor:
-        ctx.save_for_backward(slope)
+    def forward(ctx: Any, h: Tensor, slope: Slope, call: Call) -> Tensor:
+        ctx.slope = slope
         if call.in_place:
             ctx.mark_dirty(h)
         return call.original()
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return grad * ctx.saved_tensors[0], None, None
+        return ctx.slope.pull(grad), None, None
 
 
 class Gates(TorchFunctionMode):
@@ -64,12 +71,15 @@ class Gates(TorchFunctionMode):
 
     Args:
         rule: takes a `Call`, returns the layer's output.
-        layers: the layer numbers to hand over; None means all.
+        layers: the layer numbers to hand over; None means all that are piecewise linear.
+        every: with None, hand over all others as well.
     """
 
-    def __init__(self, rule: Callable[[Call], Tensor], layers: frozenset[int] | None = None) -> None:
+    def __init__(
+        self, rule: Callable[[Call], Tensor], layers: frozenset[int] | None = None, *, every: bool = False
+    ) -> None:
         super().__init__()
-        self.rule, self.layers, self.seen = rule, layers, 0
+        self.rule, self.layers, self.every, self.seen = rule, layers, every, 0
 
     def __torch_function__(
         self,
@@ -84,9 +94,14 @@ class Gates(TorchFunctionMode):
         if found is None:
             return func(*args, **kwargs)
         layer, self.seen = self.seen, self.seen + 1
-        if self.layers is not None and layer not in self.layers:
-            return func(*args, **kwargs)
-        return self.rule(Call(layer, *found, func, args, kwargs))
+        if self._wants(layer, found[1]):
+            return self.rule(Call(layer, *found, func, args, kwargs))
+        return func(*args, **kwargs)
+
+    def _wants(self, layer: int, phi: Activation) -> bool:
+        if self.layers is not None:
+            return layer in self.layers
+        return self.every or isinstance(phi, PiecewiseLinear)
 
 
 @dataclass(frozen=True)
@@ -103,7 +118,7 @@ class Layer:
     number: int
     name: str
     shape: tuple[int, ...]
-    phi: PiecewiseLinear
+    phi: Activation
 
     @property
     def neurons(self) -> int:
@@ -113,12 +128,13 @@ class Layer:
 Layers = str | Iterable[int] | Callable[[Layer], bool]
 """Which layers to gate: "all", "last:K", a predicate, or numbers ("0,3", or a sequence).
 
-Numbers count the layers that `find_layers` lists, from 0, and negative ones from the end.
+Numbers count the layers that `find_layers` lists, from 0, and negative ones from the end; max-pooling layers have no
+number, and are among "all".
 """
 
 
-def find_layers(function: Callable[[Tensor], Any], x: Tensor) -> list[Layer]:
-    """Run `function` once on x (B, ...) and list the activation layers that depend on x.
+def find_layers(function: Callable[[Tensor], Any], x: Tensor, *, every: bool = False) -> list[Layer]:
+    """Run `function` once on x (B, ...) and list the piecewise-linear layers that depend on x, or `every` layer.
 
     Raises:
         ModelError: a layer's first dimension is not the batch, so that its rows cannot be told apart.
@@ -136,7 +152,7 @@ def find_layers(function: Callable[[Tensor], Any], x: Tensor) -> list[Layer]:
             found.append(Layer(call.layer, call.function.__name__, tuple(call.h.shape[1:]), call.phi))
         return call.original()
 
-    with torch.enable_grad(), Gates(note):
+    with torch.enable_grad(), Gates(note, every=every):
         function(x.detach().requires_grad_(True).clone())
     return found
 
@@ -153,6 +169,7 @@ def select(layers: Layers, among: list[Layer]) -> frozenset[int]:
         return frozenset(layer.number for layer in among)
     if not isinstance(layers, Iterable):
         raise _not_understood(layers)
+    among = [layer for layer in among if not isinstance(layer.phi, MaxPool)]
     wanted: Iterable[int | str] = layers.split(",") if isinstance(layers, str) else layers
     if isinstance(layers, str) and layers.startswith("last:"):
         count = _integer(layers.removeprefix("last:"), layers)
@@ -182,7 +199,7 @@ def _not_understood(layers: object) -> UsageError:
 
 
 def count_neurons(function: Callable[[Tensor], Any], x: Tensor, layers: Layers = "all") -> int:
-    """The number of neurons of one row in the selected layers of `function`, run once on x (B, ...)."""
+    """The number of neurons of one row in the selected piecewise-linear layers of `function`, run on x (B, ...)."""
     among = find_layers(function, x)
     picked = select(layers, among)
     return sum(layer.neurons for layer in among if layer.number in picked)

@@ -95,7 +95,7 @@ def maximize(
     stop_at_goal: bool = True,
     check: bool = True,
     history: bool = False,
-    on_iteration: Callable[[int, Solution], None] | None = None,
+    on_iteration: Callable[[int, Solution], bool | None] | None = None,
 ) -> Solution:
     """Maximise objective(x) over the domain, each row of x0 (B, ...) a problem of its own.
 
@@ -113,7 +113,7 @@ def maximize(
         stop_at_goal: drop a row, restarts included, as soon as it reaches its goal.
         check: verify first that the objective is a fixed function that treats rows independently (three evaluations).
         history: keep the best value of each iteration.
-        on_iteration: called with t and the best so far after each evaluation.
+        on_iteration: called with t and the best so far after each evaluation; returning True ends the run there.
 
     Raises:
         UsageError, DomainError: the request is malformed.
@@ -173,7 +173,7 @@ class _Run:
         self.passes = torch.zeros((total, 2), dtype=torch.int64, device=device)
         self.trace: list[Tensor] | None = [] if history else None
 
-    def loop(self, stop_at_goal: bool, on_iteration: Callable[[int, Solution], None] | None) -> None:
+    def loop(self, stop_at_goal: bool, on_iteration: Callable[[int, Solution], bool | None] | None) -> None:
         gates, step = self.solver.gates, self.solver.step
         state = gates.start(self.problem, self.x)
         step_state = step.start(self.problem, self.x)
@@ -186,9 +186,8 @@ class _Run:
                 with torch.no_grad():
                     score = self.problem.score(self.x)
             self._record(score, gradient, t)
-            if on_iteration is not None:
-                on_iteration(t, self.solution())
-            if gradient is None:
+            stop = on_iteration is not None and on_iteration(t, self.solution())
+            if stop or gradient is None:
                 break
             if stop_at_goal and score.reached.any():
                 keep = ~self._finished()

@@ -28,7 +28,7 @@ def hinge_values(function: Function, x: Tensor, layers: frozenset[int] | None = 
 
     def note(call: Call) -> Tensor:
         h = call.h.clone() if call.in_place else call.h
-        hinges.extend(h - at if at else h for at in call.phi.breaks)
+        hinges.extend(h - at if at else h for at in call.hinges.breaks)
         return call.original()
 
     with Gates(note, layers):
@@ -54,11 +54,11 @@ def gated(
 
     def replace(call: Call) -> Tensor:
         h = call.h.clone() if call.in_place else call.h
-        own = list(islice(left, len(call.phi.breaks)))
-        if len(own) < len(call.phi.breaks):
+        own = list(islice(left, len(call.hinges.breaks)))
+        if len(own) < len(call.hinges.breaks):
             raise UsageError(f"expected one gate for each selected hinge, found only {len(gates)}; see hinge_values")
-        hinges.extend(h - at if at else h for at in call.phi.breaks)
-        return call.answer(call.phi.gated(h, own))
+        hinges.extend(h - at if at else h for at in call.hinges.breaks)
+        return call.answer(call.hinges.gated(h, own))
 
     with Gates(replace, layers):
         out = function(x)

@@ -36,7 +36,8 @@ def residual(x: Tensor) -> Tensor:
     ("network", "sentence"),
     [
         (residual, "no affine function of that layer alone"),
-        (lambda x: torch.relu(torch.tanh(x)), "no affine function"),
+        (lambda x: torch.relu(torch.tanh(x)), "layer 0 is tanh"),
+        (lambda x: torch.relu(torch.exp(x)), "no affine function"),
         (lambda x: F.leaky_relu(x), "leaky_relu"),
     ],
 )

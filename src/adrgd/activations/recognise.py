@@ -1,69 +1,21 @@
-"""Which function calls are activations, and what each of them computes, as a sum of hinges."""
+"""Which function calls are activations, and what each of them computes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Number = float | Tensor
+from adrgd.activations.hinges import RELU, PiecewiseLinear
+from adrgd.activations.pooling import MaxPool
+from adrgd.activations.slopes import Activation
+from adrgd.activations.sshaped import SIGMOID, SIGN, TANH, SShaped
 
-
-@dataclass(frozen=True)
-class PiecewiseLinear:
-    """phi(h) = offset + slope * h + sum_k jumps[k] * max(h - breaks[k], 0).
-
-    `slope` is phi's slope far on the left; each break adds its jump. Tensors broadcast against h (PReLU's weights).
-    """
-
-    breaks: tuple[float, ...]
-    jumps: tuple[Number, ...]
-    slope: Number = 0.0
-    offset: float = 0.0
-
-    @property
-    def is_relu(self) -> bool:
-        """One break at zero from slope 0 to slope 1."""
-        if isinstance(self.slope, Tensor) or isinstance(self.jumps[0], Tensor):
-            return False
-        return self.slope == 0.0 and self.breaks == (0.0,) and self.jumps == (1.0,)
-
-    def value(self, h: Tensor) -> Tensor:
-        """phi(h) itself."""
-        if self.is_relu:
-            return h.clamp_min(0)
-        out = self.offset + self.slope * h
-        for at, jump in zip(self.breaks, self.jumps, strict=True):
-            out = out + jump * (h - at).clamp_min(0)
-        return out
-
-    def gated(self, h: Tensor, gates: list[Tensor]) -> Tensor:
-        """The same sum with the k-th hinge replaced by gates[k] * (h - breaks[k]): equations 3 and 6."""
-        if self.is_relu:
-            return gates[0] * h
-        out = self.offset + self.slope * h
-        for at, jump, gate in zip(self.breaks, self.jumps, gates, strict=True):
-            out = out + jump * gate * (h - at)
-        return out
-
-    def mix(self, gates: list[Tensor]) -> Tensor:
-        """The slope that belongs to gate values in [0, 1]: slope + sum_k jumps[k] * gates[k]."""
-        if self.is_relu:
-            return gates[0]
-        total: Any = self.slope
-        for jump, gate in zip(self.jumps, gates, strict=True):
-            total = total + jump * gate
-        return torch.as_tensor(total)
-
-
-RELU = PiecewiseLinear((0.0,), (1.0,))
-
-Found = tuple[Tensor, PiecewiseLinear, bool]
+Found = tuple[Tensor, Activation, bool]
 Recogniser = Callable[[tuple[Any, ...], Mapping[str, Any]], Found | None]
 
 
@@ -124,6 +76,35 @@ def _threshold(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found | None
     return _argument(args, kwargs, 0, "input", None), RELU, bool(_argument(args, kwargs, 3, "inplace", False))
 
 
+def _s_shaped(phi: SShaped, in_place: bool = False) -> Recogniser:
+    def recognise(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found | None:
+        h = _argument(args, kwargs, 0, "input", None)
+        if not isinstance(h, Tensor) or not h.is_floating_point() or "out" in kwargs:
+            return None
+        return h, phi, in_place
+
+    return recognise
+
+
+def _max_pool(axes: int) -> Recogniser:
+    def every(value: int | Sequence[int]) -> tuple[int, ...]:
+        values = [value] if isinstance(value, int) else list(value)
+        return tuple(values * axes if len(values) == 1 else values)
+
+    def recognise(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found | None:
+        if kwargs.get("return_indices"):
+            return None
+        size = every(_argument(args, kwargs, 1, "kernel_size", None))
+        stride = _argument(args, kwargs, 2, "stride", None)
+        padding, dilation = _argument(args, kwargs, 3, "padding", 0), _argument(args, kwargs, 4, "dilation", 1)
+        ceil_mode = bool(_argument(args, kwargs, 5, "ceil_mode", False))
+        moves = every(stride) if stride else size  # torch and aten leave it out as None or ()
+        pool = MaxPool(size, moves, every(padding), every(dilation), ceil_mode)
+        return _argument(args, kwargs, 0, "input", None), pool, False
+
+    return recognise
+
+
 def _clamp(in_place: bool, first: str = "min") -> Recogniser:
     def recognise(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found | None:
         low = _argument(args, kwargs, 1, "min", None) if first == "min" else None
@@ -162,8 +143,17 @@ RECOGNISERS: dict[Any, Recogniser] = (
     | {_aten.clip.default: _clamp(False), _aten.clip_.default: _clamp(True)}
     | dict.fromkeys((torch.clamp_min_, Tensor.clamp_min_, _aten.clamp_min_.default), _clamp(True))
     | dict.fromkeys((torch.clamp_max_, Tensor.clamp_max_, _aten.clamp_max_.default), _clamp(True, "max"))
+    | dict.fromkeys((F.sigmoid, torch.sigmoid, Tensor.sigmoid, _aten.sigmoid.default), _s_shaped(SIGMOID))
+    | dict.fromkeys((torch.sigmoid_, Tensor.sigmoid_, _aten.sigmoid_.default), _s_shaped(SIGMOID, True))
+    | dict.fromkeys((F.tanh, torch.tanh, Tensor.tanh, _aten.tanh.default), _s_shaped(TANH))
+    | dict.fromkeys((torch.tanh_, Tensor.tanh_, _aten.tanh_.default), _s_shaped(TANH, True))
+    | dict.fromkeys((torch.sign, Tensor.sign, torch.sgn, Tensor.sgn, _aten.sign.default), _s_shaped(SIGN))
+    | dict.fromkeys((Tensor.sign_, Tensor.sgn_, _aten.sign_.default), _s_shaped(SIGN, True))
+    | dict.fromkeys((F.max_pool1d, torch.max_pool1d, _aten.max_pool1d.default), _max_pool(1))
+    | dict.fromkeys((F.max_pool2d, torch.max_pool2d, _aten.max_pool2d.default), _max_pool(2))
+    | dict.fromkeys((F.max_pool3d, torch.max_pool3d, _aten.max_pool3d.default), _max_pool(3))
 )
-"""Activation functions by the object that a TorchFunctionMode receives. Smooth activations are not gated here."""
+"""Activation functions by the object that a TorchFunctionMode receives."""
 
 
 def _in_place_forms() -> None:

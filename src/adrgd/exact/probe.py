@@ -32,7 +32,7 @@ def mlp_from_network(network: Callable[[Tensor], Tensor], example: Tensor) -> Ml
             would be too large.
     """
     example = example.detach().double()
-    layers = find_layers(network, example.repeat_interleave(2, 0))
+    layers = find_layers(network, example.repeat_interleave(2, 0), every=True)
     for layer in layers:
         if not layer.phi.is_relu:
             raise ModelError(

@@ -83,11 +83,15 @@ class Program(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.run(x, self.steps, self.output)
+
+    def run(self, x: Tensor, steps: Sequence[Step], output: int) -> Tensor:
+        """What is in the slot `output` after these first steps."""
         values = self.start.copy()
         values[self.input] = x
-        for run in self.steps:
-            run(values)
-        result: Tensor = values[self.output]
+        for call in steps:
+            call(values)
+        result: Tensor = values[output]
         return result
 
 

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from adrgd.activations import Slope
 from adrgd.errors import UsageError
 from adrgd.gates import Call, Gates, find_layers, select
 from adrgd.rows import column
-from adrgd.solvers.softened import sigmoid_slope, softened
+from adrgd.solvers.softened import softened
 from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
 from adrgd.solvers.steps import FROM_TWO_RADII, Momentum
 
@@ -35,11 +36,13 @@ class Noise:
         inverse: 1.702 / (sigma0 ||P_j||), what h is multiplied by while sigma = sigma0; one tensor (B, ...) a layer,
             replaced in place at each measurement, since together they are as large as all activations.
         layers: the gated layers.
+        flat: some of them have no slope of their own anywhere (the sign function).
     """
 
     sigma0: Tensor
     inverse: list[Tensor]
     layers: frozenset[int]
+    flat: bool
 
     def square(self, k: int) -> Tensor:
         """||P_j||^2 of the k-th gated layer, for x measured in radii."""
@@ -58,7 +61,10 @@ class GraduatedGates:
     Attributes:
         sigma0: the first noise level, in radii of the domain.
         spread: restarts draw their own sigma0 log-uniformly from this range instead.
+        spread_first: first runs draw theirs from it as well.
         until: the share of the run after which the gates are the true ones.
+        floor: the share of sigma0 that is kept to the end where a gated activation has no slope of its own (the sign
+            function): true gates would lead nowhere.
         probe_every: iterations between two measurements of ||P_j||, one forward pass each.
         memory: what is kept of the running mean of ||P_j||^2 at a measurement.
         layers: which activation layers: "all", "last:K", or numbers such as "0,2".
@@ -66,7 +72,9 @@ class GraduatedGates:
 
     sigma0: float = 2.0
     spread: tuple[float, float] = (0.3, 3.0)
+    spread_first: bool = False
     until: float = 0.7
+    floor: float = 0.1
     probe_every: int = 5
     memory: float = 0.5
     layers: str = "all"
@@ -74,16 +82,18 @@ class GraduatedGates:
     def __post_init__(self) -> None:
         if not (self.sigma0 > 0 and 0 < self.spread[0] <= self.spread[1]):
             raise UsageError(f"sigma0 and spread must be positive, found {self.sigma0} and {self.spread}")
-        if not (0 < self.until <= 1 and self.probe_every >= 1 and 0 <= self.memory < 1):
-            raise UsageError("expected 0 < until <= 1, probe_every >= 1 and 0 <= memory < 1")
+        if not (0 < self.until <= 1 and 0 < self.floor <= 1 and self.probe_every >= 1 and 0 <= self.memory < 1):
+            raise UsageError("expected 0 < until <= 1, 0 < floor <= 1, probe_every >= 1 and 0 <= memory < 1")
 
     def start(self, problem: Problem, x: Tensor) -> Noise:
-        layers = select(self.layers, find_layers(problem.peek, x[:2]))
+        seen = find_layers(problem.peek, x[:2], every=True)
+        layers = select(self.layers, seen)
+        flat = any(layer.phi.is_flat for layer in seen if layer.number in layers)
         low, high = (math.log(value) for value in self.spread)
         drawn = torch.exp(low + (high - low) * problem.random.uniform((), "sigma0", dtype=x.dtype))
-        sigma0 = torch.where(problem.restart > 0, drawn, self.sigma0).to(x.dtype)
+        sigma0 = torch.where((problem.restart > 0) | self.spread_first, drawn, self.sigma0).to(x.dtype)
         if not layers:
-            return Noise(sigma0, [], layers)
+            return Noise(sigma0, [], layers, flat)
         kept: list[Tensor] = []
 
         def keep(call: Call) -> Tensor:
@@ -92,12 +102,12 @@ class GraduatedGates:
 
         with torch.no_grad(), Gates(keep, layers):
             problem.score(x)
-        state = Noise(sigma0, [], layers)
+        state = Noise(sigma0, [], layers, flat)
         self._measure(problem, x, state, kept, 1.0, t=0)
         return state
 
     def evaluate(self, problem: Problem, x: Tensor, state: Noise, t: int) -> Evaluation:
-        left = 1 - t / (self.until * problem.steps)
+        left = max(1 - t / (self.until * problem.steps), self.floor if state.flat else 0.0)
         if left <= 0 or not state.layers:
             score, gradient, _ = TrueGates().evaluate(problem, x, None, t)
             return Evaluation(score, gradient, state)
@@ -105,10 +115,10 @@ class GraduatedGates:
         kept: list[Tensor] = []
         inverse = iter(state.inverse)
 
-        def slope(call: Call) -> Tensor:
+        def slope(call: Call) -> Slope:
             if measure:
                 kept.append(call.h.clone() if call.in_place else call.h.detach())
-            return sigmoid_slope(call, call.h, next(inverse), left)
+            return call.phi.soft(call.h, next(inverse), left)
 
         score, gradient = softened(problem, x, state.layers, slope)
         if measure:
@@ -129,7 +139,7 @@ class GraduatedGates:
             difference = call.h - h
             square = difference.square()
             state.remember(k, square.lerp_(state.square(k), self.memory) if known else square)
-            return call.answer(call.phi.value(h) + sigmoid_slope(call, h, state.inverse[k], left) * difference)
+            return call.answer(call.phi.value(h) + call.phi.soft(h, state.inverse[k], left).push(difference))
 
         v = problem.random.normal(tuple(x.shape[1:]), "probe", t, x.dtype) * problem.domain.scale
         with torch.no_grad(), Gates(carry, state.layers):

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from adrgd.activations import Number, PiecewiseLinear
+from adrgd.activations import Factor, Number, PiecewiseLinear, Slope
 from adrgd.errors import UsageError
 from adrgd.gates import Call, find_layers, select
 from adrgd.rows import column
-from adrgd.solvers.softened import sigmoid_slope, softened
+from adrgd.solvers.softened import softened
 from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
 from adrgd.solvers.steps import FROM_TWO_RADII
 
@@ -50,7 +50,7 @@ class _AnnealedGates(ABC):
         return Evaluation(score, gradient, state)
 
     @abstractmethod
-    def slope(self, call: Call, left: float) -> Tensor:
+    def slope(self, call: Call, left: float) -> Slope:
         """What stands in for phi' while `left`, from 1 down to 0, is what remains of the annealing."""
 
 
@@ -71,9 +71,10 @@ class LeakyGates(_AnnealedGates):
         if not 0 < self.leak0 <= 1:
             raise UsageError(f"expected 0 < leak0 <= 1, found {self.leak0}")
 
-    def slope(self, call: Call, left: float) -> Tensor:
-        true = call.phi.mix([(call.h > at).to(call.h) for at in call.phi.breaks])
-        return true + self.leak0 * left * (_largest_slope(call.phi) - true)
+    def slope(self, call: Call, left: float) -> Slope:
+        phi = call.hinges
+        true = phi.mix([(call.h > at).to(call.h) for at in phi.breaks])
+        return Factor(true + self.leak0 * left * (_largest_slope(phi) - true))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +92,9 @@ class SigmoidGates(_AnnealedGates):
         if not self.width0 > 0:
             raise UsageError(f"width0 must be positive, found {self.width0}")
 
-    def slope(self, call: Call, left: float) -> Tensor:
+    def slope(self, call: Call, left: float) -> Slope:
         rms = call.h.flatten(1).square().mean(1).sqrt().clamp_min(torch.finfo(call.h.dtype).tiny)
-        return sigmoid_slope(call, call.h, column(1 / (self.width0 * rms), call.h), left)
+        return call.phi.soft(call.h, column(1 / (self.width0 * rms), call.h), left)
 
 
 def _largest_slope(phi: PiecewiseLinear) -> Number:

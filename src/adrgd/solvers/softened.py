@@ -7,13 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from adrgd.activations import Slope
 from adrgd.gates import Call, Gates
 from adrgd.objective import Score
 from adrgd.solvers.solver import Problem
 
 
 def softened(
-    problem: Problem, x: Tensor, layers: frozenset[int], slope: Callable[[Call], Tensor]
+    problem: Problem, x: Tensor, layers: frozenset[int], slope: Callable[[Call], Slope]
 ) -> tuple[Score, Tensor]:
     """The true score at x, and the gradient that results when `slope` stands in for phi' in these layers."""
 
@@ -27,8 +28,3 @@ def softened(
         score = problem.score(x)
     (gradient,) = problem.gradient(score.value, [x])
     return Score(score.value.detach(), score.reached), gradient
-
-
-def sigmoid_slope(call: Call, h: Tensor, inverse: Tensor, left: float) -> Tensor:
-    """phi' with the step of each hinge replaced by sigmoid((h - break) * inverse / left): E[phi'] under noise."""
-    return call.phi.mix([torch.mul(h - at if at else h, inverse).div_(left).sigmoid_() for at in call.phi.breaks])

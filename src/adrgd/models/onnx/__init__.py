@@ -25,15 +25,27 @@ class OnnxNet(nn.Module):
     Attributes:
         input_shape: shape of one example, without the file's batch dimension.
         classes: how many numbers the network returns for one example.
+        unscaled: the program's slot with the outputs before a final softmax; None when it does not end in one.
     """
 
-    def __init__(self, program: Program, input_shape: tuple[int, ...], classes: int) -> None:
+    def __init__(
+        self, program: Program, input_shape: tuple[int, ...], classes: int, unscaled: int | None = None
+    ) -> None:
         super().__init__()
-        self.program = program
+        self.program, self.unscaled = program, unscaled
         self.input_shape, self.classes = torch.Size(input_shape), classes
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
+        return self._flat(self.program(self._shaped(x)))
+
+    def scores(self, x: Tensor) -> Tensor:
+        """The outputs (B, classes) before a final softmax, which it leaves in the same order; else the outputs."""
+        if self.unscaled is None:
+            return self.forward(x)
+        return self._flat(self.program.run(self._shaped(x), self.program.steps[:-1], self.unscaled))
+
+    def _shaped(self, x: Tensor) -> Tensor:
         if x.shape[1:] != self.input_shape:
             if x.ndim != 2 or x.shape[1] != self.input_shape.numel():
                 raise ModelError(
@@ -41,8 +53,10 @@ class OnnxNet(nn.Module):
                     f"{tuple(x.shape)}; reshape it"
                 )
             x = x.reshape(x.shape[0], *self.input_shape)
-        logits: Tensor = self.program(x)
-        return logits if logits.ndim == 2 else logits.reshape(x.shape[0], self.classes)
+        return x
+
+    def _flat(self, out: Tensor) -> Tensor:
+        return out if out.ndim == 2 else out.reshape(len(out), self.classes)
 
 
 def load_onnx(path: Path) -> OnnxNet:
@@ -56,13 +70,22 @@ def load_onnx(path: Path) -> OnnxNet:
     """
     content = read_bytes(path)
     graph = parse(content, source=str(path))
-    program, output = Compiler(graph).compile()
+    compiler = Compiler(graph)
+    program, output = compiler.compile()
     shape = graph.input_shape
     if shape[0] > 1 and len(shape) > 1 and len(output.shape) > 1 and output.shape[0] == shape[0]:
         raise ModelError(
             f"expected {str(path)!r} to describe one example, found a network for batches of exactly {shape[0]}; "
             "export it with a batch of one, or with a dynamic batch dimension"
         )
-    net = OnnxNet(program, shape[1:] if shape[0] == 1 else shape, output.example.numel())
+    classes = output.example.numel()
+    last = graph.nodes[-1]
+    whole = last.op == "Softmax" and output.shape[-1] == classes and last.attributes.get("axis", -1) in (-1, 1)
+    net = OnnxNet(
+        program,
+        shape[1:] if shape[0] == 1 else shape,
+        classes,
+        unscaled=compiler.values[last.inputs[0]].slot if whole and len(output.shape) == 2 else None,
+    )
     compare_with_onnxruntime(net, content, name=graph.input, shape=shape, source=str(path))
     return net
