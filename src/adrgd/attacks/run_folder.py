@@ -20,13 +20,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from adrgd.attacks.evaluate import AttackResult
 from adrgd.errors import RunFolderError
 from adrgd.files import write_text, write_with
+from adrgd.runs import open_run
 
 TENSORS = ("adversarial", "history")  # kept as tensors; every other field is a column of the table
 
@@ -45,23 +45,8 @@ class RunFolder:
 
     def __init__(self, path: Path, config: dict[str, Any], *, resume: bool) -> None:
         self.path, self.parts = path, path / "parts"
-        file = path / "config.yaml"
-        if path.exists() and not path.is_dir():
-            raise RunFolderError(f"{path} is a file; expected a folder for the run's results")
-        if path.exists() and any(path.iterdir()):
-            if not resume:
-                raise RunFolderError(f"{path} is not empty; choose another --out, or go on with that run by --resume")
-            if not file.exists():
-                raise RunFolderError(
-                    f"{path} holds no config.yaml, so that it is not a run's folder; choose another --out"
-                )
-            _compare(_read_config(file), config, path)
-        try:
-            self.parts.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"cannot create {path}: {error.strerror}; choose another --out") from error
-        if not file.exists():
-            write_text(file, yaml.safe_dump(config, sort_keys=False))
+        open_run(path, config, resume=resume)
+        self.parts.mkdir(exist_ok=True)
 
     @property
     def finished(self) -> bool:
@@ -115,26 +100,6 @@ def columns(result: AttackResult) -> dict[str, torch.Tensor]:
     """The fields with one number an image, in the order of the table."""
     names = [field.name for field in dataclasses.fields(result) if field.name not in TENSORS]
     return {name: getattr(result, name) for name in names}
-
-
-def _read_config(file: Path) -> dict[str, Any]:
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RunFolderError(
-            f"{file} cannot be read ({type(error).__name__}); the run cannot go on, choose another --out"
-        ) from error
-    if not isinstance(config, dict):
-        raise RunFolderError(f"{file} holds no settings; the run cannot go on, choose another --out")
-    return config
-
-
-def _compare(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
-    new = yaml.safe_load(yaml.safe_dump(new))  # the same types that a file brings back
-    different = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    if different:
-        what = "; ".join(f"{key}: {old.get(key)!r} there, {new.get(key)!r} here" for key in different[:3])
-        raise RunFolderError(f"{path} holds a run with other settings ({what}); use the same ones, or another --out")
 
 
 def _read_table(file: Path) -> pa.Table:

@@ -13,6 +13,7 @@ from adrgd.errors import AdrgdError
 COMMANDS = {
     "attack": "attack a classifier over a data set, into a folder with results and a report",
     "maximize": "maximise one output of a network over a box, with a proof on request",
+    "falsify": "search a counterexample to a VNN-LIB property of an ONNX network",
     "list": "show solvers, presets, losses, bundled models and data",
 }
 

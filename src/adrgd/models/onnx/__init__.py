@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from adrgd.errors import ModelError
 from adrgd.models.onnx.compiler import Compiler
 from adrgd.models.onnx.graph import parse, read_bytes
-from adrgd.models.onnx.verify import compare_with_onnxruntime
+from adrgd.models.onnx.verify import compare_with_onnxruntime, open_session
 from adrgd.models.program import Program
 
 __all__ = ["OnnxNet", "load_onnx"]
@@ -59,10 +60,13 @@ class OnnxNet(nn.Module):
         return out if out.ndim == 2 else out.reshape(len(out), self.classes)
 
 
-def load_onnx(path: Path) -> OnnxNet:
+def load_onnx(path: Path, *, session: Any = None) -> OnnxNet:
     """Read an .onnx or .onnx.gz file, and compare it with onnxruntime on two random inputs where that is installed.
 
     The network computes in double precision until it is moved to another type.
+
+    Args:
+        session: onnxruntime's of the same file, where there is one already; making it takes longer than all the rest.
 
     Raises:
         ModelError: the file cannot be read, needs an operator that is not supported, or computes something else here
@@ -87,5 +91,6 @@ def load_onnx(path: Path) -> OnnxNet:
         classes,
         unscaled=compiler.values[last.inputs[0]].slot if whole and len(output.shape) == 2 else None,
     )
-    compare_with_onnxruntime(net, content, name=graph.input, shape=shape, source=str(path))
+    session = session or open_session(content)
+    compare_with_onnxruntime(net, session, name=graph.input, shape=shape, source=str(path))
     return net

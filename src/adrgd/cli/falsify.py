@@ -1,0 +1,180 @@
+"""adrgd falsify"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+
+from adrgd import __version__
+from adrgd.cli.options import cli, positive
+from adrgd.cli.progress import progress_bar
+from adrgd.errors import UsageError
+from adrgd.falsify.run import Verdict, falsify, sentence
+from adrgd.falsify.summary import ANSWERS
+from adrgd.files import write_text
+
+DESCRIPTION = "Search a counterexample to a VNN-LIB property of an ONNX network, or to each of a list of them."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to search, and for how long."""
+
+    network: tyro.conf.Positional[Path | None] = None
+    """FILE.onnx or FILE.onnx.gz."""
+    prop: tyro.conf.Positional[Path | None] = None
+    """FILE.vnnlib or FILE.vnnlib.gz."""
+    instances: Path | None = None
+    """Instead of the two: a csv file with onnx,vnnlib,timeout a line."""
+    timeout: float | None = None
+    """Seconds for everything (60 unless given); with --instances, the most that any line of the list gets."""
+    tolerance: float = 0.0
+    """How far a counterexample may lie outside its box and miss a constraint; the competition's checker allows 1e-4."""
+    seed: int = 0
+    """Of all randomness."""
+    out: Path | None = None
+    """File for the verdict and the counterexample; with --instances, a new folder (runs/TIME-falsify unless given)."""
+    resume: Path | None = None
+    """Go on with the run in this folder (with --instances)."""
+    processes: int = 1
+    """Instances that are worked on side by side (with --instances)."""
+    threads: int | None = None
+    """Processor threads of torch (for one instance; a list uses one for each process)."""
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+
+class UnsavedError(UsageError):
+    """The verdict could not be written; `below` is the counterexample, which must not be lost with it."""
+
+    def __init__(self, message: str, below: str) -> None:
+        super().__init__(message)
+        self.below = below
+
+
+def command(argv: list[str]) -> int:
+    """Run `adrgd falsify`: 0 whatever the verdict, 2 when there is none; then the first line printed is `error`."""
+    try:
+        options: Options = cli(Options, argv, prog="adrgd falsify", description=DESCRIPTION)
+        _check(options)
+        if options.instances is not None:
+            return _many(options, options.instances)
+        if options.network is None or options.prop is None:
+            raise UsageError("expected a network and a property, or --instances FILE; name the files")
+        return _one(options, options.network, options.prop)
+    except Exception as error:
+        reason = sentence(error)
+        below = error.below if isinstance(error, UnsavedError) else ""
+        _print(json.dumps({"answer": "error", "message": reason}) if "--json" in argv else f"error\n{below}".rstrip())
+        raise UsageError(reason) from error
+
+
+def _check(options: Options) -> None:
+    if options.instances is not None and options.network is not None:
+        raise UsageError("--instances names all files itself; leave the network and the property away")
+    if options.instances is None and options.resume is not None:
+        raise UsageError("--resume goes on with a list of instances; add --instances FILE")
+    if options.resume is not None and options.out is not None:
+        raise UsageError("--resume names the folder that the run goes on in; leave --out away")
+    positive(options.processes, "processes")
+    if options.threads is not None:
+        torch.set_num_threads(positive(options.threads, "threads"))
+
+
+def _one(options: Options, network: Path, prop: Path) -> int:
+    verdict = falsify(
+        network, prop, timeout=60.0 if options.timeout is None else options.timeout, seed=options.seed,
+        tolerance=options.tolerance, spent=_spent(),
+    )  # fmt: skip
+    if options.out is not None:
+        _save(options.out, verdict)
+    _print(json.dumps(_plain(options, verdict)) if options.json else verdict.text())
+    if verdict.message and not options.json:
+        print(verdict.message, file=sys.stderr)
+    return 0
+
+
+def _many(options: Options, file: Path) -> int:
+    from adrgd.falsify.batch import Batch
+    from adrgd.falsify.instances import read_instances
+
+    out = options.resume or options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-falsify"
+    batch = Batch(
+        read_instances(file, cap=options.timeout), out, seed=options.seed, tolerance=options.tolerance,
+        config={"adrgd": __version__, "timeout": options.timeout}, resume=options.resume is not None,
+    )  # fmt: skip
+    try:
+        with progress_bar() as progress, closing(batch.run(options.processes)) as results:
+            done = len(batch.instances) - len(batch.pending())
+            task = progress.add_task("searching", total=len(batch.instances), completed=done)
+            for result in results:
+                if not options.json:
+                    print(f"{result.answer} {result.seconds:.2f}s {result.onnx} {result.vnnlib}", flush=True)
+                progress.advance(task)
+        summary = batch.finish()
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with: adrgd falsify --instances {file} --resume {out}", file=sys.stderr)
+        return 130
+    if options.json:
+        print(json.dumps(summary))
+    else:
+        counts = ", ".join(f"{summary[answer]} {answer}" for answer in ANSWERS)
+        print(f"{summary['instances']} instances: {counts}; results: {out}/summary.md")
+    return 0
+
+
+def _save(out: Path, verdict: Verdict) -> None:
+    try:
+        if out.exists() and not out.is_file():  # a device or a pipe cannot be replaced by a file
+            out.write_text(verdict.text() + "\n", encoding="utf-8")
+        else:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            write_text(out, verdict.text() + "\n")
+    except OSError as error:
+        below = verdict.counterexample.text() if verdict.counterexample else ""
+        raise UnsavedError(
+            f"cannot write {out} ({error.strerror}), so that the answer {verdict.answer!r} was not saved; "
+            "choose another --out",
+            below,
+        ) from error
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # what is left in the buffer would fail once more when the process ends, and change its exit code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # a reader that has seen enough, as `head -1`, is no failure
+            raise UsageError(f"cannot print the verdict ({error.strerror}); send it somewhere else") from error
+
+
+def _plain(options: Options, verdict: Verdict) -> dict[str, Any]:
+    found = verdict.counterexample
+    return {
+        "network": str(options.network), "property": str(options.prop), "answer": verdict.answer,
+        "counterexample": found and {"x": found.x.tolist(), "y": found.y.tolist(), "case": found.case},
+        "message": verdict.message, "seconds": verdict.seconds, "load_seconds": verdict.load_seconds,
+        "search_seconds": verdict.search_seconds, "rounds": verdict.rounds, "passes": verdict.passes,
+        "seed": options.seed, "tolerance": options.tolerance,
+    }  # fmt: skip
+
+
+def _spent() -> float:
+    """Seconds since this process began, where it began for this command: they count towards the timeout."""
+    if sys.argv[1:2] != ["falsify"]:
+        return 0.0
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return max(time.process_time(), time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, AttributeError):  # not Linux: the processor's time is most of it
+        return time.process_time()

@@ -1,0 +1,87 @@
+"""From the formulas of a file to the boxes and rows of its property."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from adrgd.falsify.formula import Atom, Formula, conjoin
+from adrgd.falsify.property import Case, Property, PropertyError
+
+Corners = dict[int, tuple[float, float]]
+"""Lower and upper bound of the inputs that have any."""
+
+OPEN = (-math.inf, math.inf)
+
+
+def build_property(asserted: Sequence[Formula], *, inputs: int, outputs: int) -> Property:
+    """Multiply the asserted formulas out into cases; those whose box is empty are dropped.
+
+    A constraint on one input alone moves a side of the box; every other one becomes a row.
+
+    Raises:
+        PropertyError: an input has no lower or no upper bound, or there are too many cases.
+    """
+    common = [atom for formula in asserted if len(formula) == 1 for atom in formula[0]]
+    shared, rows = _split(common, {})
+    boxes: dict[frozenset[tuple[int, tuple[float, float]]], tuple[Tensor, Tensor] | None] = {}
+    cases = []
+    for alternative in conjoin([formula for formula in asserted if len(formula) != 1]):
+        own, more = _split(alternative, shared)
+        key = frozenset(own.items())
+        if key not in boxes:
+            boxes[key] = _box(shared | own, inputs)
+        box = boxes[key]
+        if box is not None:
+            cases.append(_case(box, rows + more, outputs))
+    return Property(tuple(cases), inputs, outputs)
+
+
+def _split(atoms: Sequence[Atom], outer: Corners) -> tuple[Corners, list[Atom]]:
+    """The bounds of inputs that these constraints tighten beyond `outer`, and the constraints that stay rows."""
+    corners: Corners = {}
+    rows = []
+    for atom in atoms:
+        variable, weight = next(iter(atom.weights.items()))
+        if variable < 0 or len(atom.weights) > 1:
+            rows.append(atom)
+            continue
+        before = corners.get(variable) or outer.get(variable, OPEN)
+        limit = atom.bound / weight + 0.0  # never -0.0
+        if atom.strict:  # in float64, x < b is the same as x <= the number before b
+            limit = math.nextafter(limit, -math.inf if weight > 0 else math.inf)
+        after = (before[0], min(before[1], limit)) if weight > 0 else (max(before[0], limit), before[1])
+        if after != before:
+            corners[variable] = after
+    return corners, rows
+
+
+def _box(corners: Corners, inputs: int) -> tuple[Tensor, Tensor] | None:
+    if any(low > high for low, high in corners.values()):
+        return None
+    sides = [corners.get(index, OPEN) for index in range(inputs)]
+    for index, (low, high) in enumerate(sides):
+        for side, value in (("lower", low), ("upper", high)):
+            if not math.isfinite(value):
+                raise PropertyError(f"expected bounds for every input, found X_{index} without {side} bound; add one")
+    both = torch.tensor(sides, dtype=torch.float64).reshape(inputs, 2)
+    return both[:, 0].contiguous(), both[:, 1].contiguous()
+
+
+def _case(box: tuple[Tensor, Tensor], rows: list[Atom], outputs: int) -> Case:
+    on_inputs = torch.zeros(len(rows), len(box[0]), dtype=torch.float64)
+    on_outputs = torch.zeros(len(rows), outputs, dtype=torch.float64)
+    for place, row in enumerate(rows):
+        for variable, weight in row.weights.items():
+            side, index = (on_inputs, variable) if variable >= 0 else (on_outputs, -1 - variable)
+            side[place, index] = weight
+    return Case(
+        *box,
+        on_outputs=on_outputs,
+        on_inputs=on_inputs if any(variable >= 0 for row in rows for variable in row.weights) else None,
+        bound=torch.tensor([row.bound for row in rows], dtype=torch.float64),
+        strict=torch.tensor([row.strict for row in rows], dtype=torch.bool),
+    )

@@ -1,0 +1,104 @@
+"""The list of a benchmark's instances: a network, a property and a timeout a line, as the competition writes it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from adrgd.errors import UsageError
+
+COLUMNS = ("onnx", "vnnlib", "timeout")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One line of the list.
+
+    Attributes:
+        index: its place in the list, from 0.
+        onnx, vnnlib: as the list writes them.
+        folder: the benchmark that it belongs to: what comes before the folder named onnx.
+        network, prop: the files.
+        timeout: seconds.
+    """
+
+    index: int
+    onnx: str
+    vnnlib: str
+    folder: str
+    network: Path
+    prop: Path
+    timeout: float
+
+
+@dataclass(frozen=True)
+class InstanceList:
+    """All instances of a file; `digest` changes with its content."""
+
+    instances: tuple[Instance, ...]
+    digest: str
+
+
+def read_instances(file: Path, *, cap: float | None = None) -> InstanceList:
+    """Read a csv file with the columns onnx, vnnlib and timeout; a header, and further columns, may be there or not.
+
+    Paths are relative to the csv file. Where only the compressed or only the plain form of a file exists, it is taken.
+
+    Args:
+        cap: no instance gets more seconds than this.
+
+    Raises:
+        UsageError: the file cannot be read, a line has no timeout, or there is no instance.
+    """
+    try:
+        content = file.read_bytes()
+        rows = list(csv.reader(content.decode("utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(
+            f"expected a readable list of instances at {str(file)!r}, found: {error}; check the path and the file"
+        ) from error
+    names = [cell.strip().lower() for cell in rows[0]] if rows else []
+    header = set(COLUMNS) <= set(names)
+    columns = [names.index(name) for name in COLUMNS] if header else [0, 1, 2]
+    instances: list[Instance] = []
+    for line, row in enumerate(rows, 1):
+        if any(cell.strip() for cell in row) and not (header and line == 1):
+            cells = [row[column].strip() if column < len(row) else "" for column in columns]
+            instances.append(_instance(len(instances), cells, cap, file, line))
+    if not instances:
+        raise UsageError(f"expected lines of onnx,vnnlib,timeout in {str(file)!r}, found none; list some instances")
+    return InstanceList(tuple(instances), hashlib.sha256(content).hexdigest())
+
+
+def _instance(index: int, cells: list[str], cap: float | None, file: Path, line: int) -> Instance:
+    onnx, vnnlib, seconds = cells
+    try:
+        timeout = float(seconds)
+    except ValueError:
+        timeout = math.nan
+    if not (onnx and vnnlib and 0 < timeout < math.inf):
+        raise UsageError(
+            f"expected onnx,vnnlib,timeout at line {line} of {str(file)!r}, found {','.join(cells)!r}; "
+            "give both files and a positive number of seconds"
+        )
+    return Instance(
+        index, onnx, vnnlib, _folder(onnx, file), _existing(file.parent / onnx), _existing(file.parent / vnnlib),
+        timeout if cap is None else min(timeout, cap),
+    )  # fmt: skip
+
+
+def _folder(onnx: str, file: Path) -> str:
+    parts = PurePosixPath(onnx).parent.parts
+    if "onnx" in parts:
+        parts = parts[: parts.index("onnx")]
+    return "/".join(parts) or file.resolve().parent.name
+
+
+def _existing(path: Path) -> Path:
+    for form in (path, path.with_name(path.name + ".gz"), path.with_name(path.name.removesuffix(".gz"))):
+        if form.is_file():
+            return form
+    return path

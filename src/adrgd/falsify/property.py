@@ -1,0 +1,85 @@
+"""What a property asks for: boxes of inputs, and linear constraints that a counterexample satisfies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from adrgd.errors import UsageError
+
+
+class PropertyError(UsageError):
+    """A property's file is malformed, or asks for something that cannot be searched."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One box of inputs x and one conjunction of constraints: on_inputs @ x + on_outputs @ y <= bound.
+
+    A point of the box at which all m constraints hold is a counterexample; with m = 0 every point of it is. All numbers
+    are float64. Cases with the same box share its tensors.
+
+    Attributes:
+        lower, upper: (n,) corners of the box; lower <= upper, all finite.
+        on_outputs: (m, k) coefficients of the outputs y.
+        on_inputs: (m, n) coefficients of the inputs x; None when no constraint mentions an input.
+        bound: (m,) right-hand sides.
+        strict: (m,) bool, true where < is asked for instead of <=.
+    """
+
+    lower: Tensor
+    upper: Tensor
+    on_outputs: Tensor
+    on_inputs: Tensor | None
+    bound: Tensor
+    strict: Tensor
+
+    def slack(self, x: Tensor, y: Tensor) -> Tensor:
+        """(B, m) room that each constraint leaves at inputs x (B, n) with outputs y (B, k); negative where broken."""
+        reached = y.double() @ self.on_outputs.T
+        if self.on_inputs is not None:
+            reached = reached + x.double() @ self.on_inputs.T
+        return self.bound - reached
+
+    def contains(self, x: Tensor, tolerance: float = 0.0) -> Tensor:
+        """(B,) whether each x (B, n) lies in the box, widened on all sides by `tolerance`."""
+        exact = x.double()
+        return ((exact >= self.lower - tolerance) & (exact <= self.upper + tolerance)).all(1)
+
+    def holds(self, x: Tensor, y: Tensor, tolerance: float = 0.0) -> Tensor:
+        """(B,) whether all constraints hold, each eased by `tolerance`; a strict one needs room beyond that."""
+        room = self.slack(x, y) + tolerance
+        return torch.where(self.strict, room > 0, room >= 0).all(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Property:
+    """The cases of a property: a counterexample to any one of them violates it.
+
+    Attributes:
+        cases: none when the constraints contradict each other, so that nothing can violate the property.
+        inputs: how many numbers x has.
+        outputs: how many numbers y has.
+    """
+
+    cases: tuple[Case, ...]
+    inputs: int
+    outputs: int
+
+    def boxes(self) -> list[tuple[int, ...]]:
+        """The numbers of the cases that share a box, for each box once, in the order of the cases."""
+        numbers: dict[int, list[int]] = {}
+        for number, case in enumerate(self.cases):
+            numbers.setdefault(id(case.lower), []).append(number)
+        return [tuple(group) for group in numbers.values()]
+
+    def eased(self, tolerance: float) -> Property:
+        """The same, its boxes widened and its constraints eased by this absolute amount."""
+        cases = list(self.cases)
+        for group in self.boxes():
+            lower, upper = cases[group[0]].lower - tolerance, cases[group[0]].upper + tolerance
+            for at in group:
+                cases[at] = replace(cases[at], lower=lower, upper=upper, bound=cases[at].bound + tolerance)
+        return replace(self, cases=tuple(cases))

@@ -1,0 +1,207 @@
+"""The search for a counterexample inside a time limit: all boxes and cases of a property in one batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adrgd.domain import Box
+from adrgd.falsify.cost import Operations
+from adrgd.falsify.counterexample import Counterexample
+from adrgd.falsify.property import Property
+from adrgd.falsify.rounds import Round, schedule
+from adrgd.falsify.violation import Region, Violation, regions
+from adrgd.maximize import Solution, maximize
+from adrgd.models.onnx import OnnxNet
+from adrgd.objective import Score
+from adrgd.rows import RowRandom
+
+Accept = Callable[[Tensor], Counterexample | None]
+"""The judge: an input (n,) in float64, as the counterexample that it is or None."""
+
+OPERATIONS = 10**9  # of the forward passes of one iteration: what one core does in a tenth of a second or two
+KEPT = 16  # best points of each box that later rounds may begin from
+
+
+@dataclass(frozen=True)
+class Found:
+    """How a search ended.
+
+    Attributes:
+        counterexample: None when there was none before the deadline.
+        exhausted: nothing was left to try, so that more time would not help.
+        rounds, passes: rounds begun; forward and backward passes over single inputs.
+        gap: the least violated constraint of the best point, negative where it holds; None when none was evaluated.
+    """
+
+    counterexample: Counterexample | None
+    exhausted: bool
+    rounds: int
+    passes: int
+    gap: float | None
+
+
+def search(
+    network: OnnxNet,
+    prop: Property,
+    *,
+    deadline: float,
+    seed: int,
+    accept: Accept,
+    turns: Iterable[Round] | None = None,
+) -> Found:
+    """Look for a counterexample until the deadline, a value of `time.monotonic()`, checked at every iteration.
+
+    The verdict of `accept` decides; the search itself runs in single precision.
+
+    Args:
+        turns: what to do one after the other; `schedule()` unless given. The search ends when they do.
+
+    Raises:
+        NonFiniteError: the network's outputs are not finite.
+    """
+    if not prop.cases:
+        return Found(None, True, 0, 0, None)
+    return _Search(network.float(), prop, deadline, seed, accept).run(schedule() if turns is None else turns)
+
+
+@dataclass
+class _Archive:
+    """The best points of each region, best first: x (G, K, n) and their gaps (G, K)."""
+
+    x: Tensor
+    gap: Tensor
+
+    def add(self, x: Tensor, gap: Tensor, region: Tensor) -> None:
+        for at in sorted(set(region.tolist())):
+            mine = region == at
+            gaps, points = torch.cat([self.gap[at], gap[mine]]), torch.cat([self.x[at], x[mine]])
+            best = gaps.topk(self.gap.shape[1]).indices
+            self.gap[at], self.x[at] = gaps[best], points[best]
+
+
+@dataclass
+class _Search:
+    network: OnnxNet
+    prop: Property
+    deadline: float
+    seed: int
+    accept: Accept
+    rounds: int = 0
+    passes: int = 0
+    drawn: int = 0
+    found: Counterexample | None = None
+    dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        self.groups: list[Region] = regions(self.prop, self.dtype)
+        self.lower = torch.stack([group.lower for group in self.groups])
+        self.upper = torch.stack([group.upper for group in self.groups])
+        only_compares = all(
+            _compares(case.on_outputs, case.bound) and case.on_inputs is None for case in self.prop.cases
+        )
+        outputs = self.network.scores if only_compares else self.network
+        self.violation = Violation(outputs, self.prop, self.groups, self.dtype)
+        kept = torch.full((len(self.groups), KEPT), -torch.inf)
+        self.archive = _Archive(torch.zeros(len(self.groups), KEPT, self.prop.inputs), kept)
+        self.most = max(1, OPERATIONS // self._cost())
+
+    def run(self, turns: Iterable[Round]) -> Found:
+        only_points = bool((self.lower == self.upper).all())
+        for turn in turns:
+            self.rounds += 1
+            if any(self._solve(turn, batch) for batch in self._batches(turn)):
+                return self._end()
+            if only_points:
+                break
+        return self._end(exhausted=True)
+
+    def _batches(self, turn: Round) -> Iterator[Tensor]:
+        """The region of each run, in batches that an iteration gets through in good time; every region has runs."""
+        rows = max(len(self.groups), min(turn.rows, self.most))
+        for first in range(0, rows, self.most):
+            yield torch.arange(first, min(first + self.most, rows)) % len(self.groups)
+
+    def _end(self, exhausted: bool = False) -> Found:
+        best = float(self.archive.gap.max())
+        return Found(self.found, exhausted, self.rounds, self.passes, best if best > -torch.inf else None)
+
+    def _over(self) -> bool:
+        return self.found is not None or time.monotonic() >= self.deadline
+
+    def _solve(self, turn: Round, region: Tensor) -> bool:
+        """Run one batch; true when the search is over."""
+        if self._over():
+            return True
+        identity = self.drawn + torch.arange(len(region))
+        self.drawn += len(region)
+        random = RowRandom.seeded(self.seed, identity)
+        lower, upper = self.lower[region], self.upper[region]
+        start = lower + random.uniform((self.prop.inputs,), "anywhere", dtype=self.dtype) * (upper - lower)
+        if turn.shake is not None:
+            start = self._shaken(turn.shake, region, random, start)
+        elif self.rounds == 1:  # the middle of each box first
+            first = torch.arange(len(region)) < len(self.groups)
+            start = torch.where(first[:, None], (lower + upper) / 2, start)
+        focus = self._focus(turn.open_share, region, random)
+
+        def objective(x: Tensor, rows: Tensor) -> Score:
+            return self.violation.score(x, region[rows], focus[rows])
+
+        judged = torch.full((len(region),), -torch.inf)
+
+        def look(t: int, solution: Solution) -> bool:
+            fresh = solution.reached & (solution.value > judged)
+            for row in fresh.nonzero()[:, 0].tolist():
+                judged[row] = solution.value[row]
+                if self._judge(solution.x[row], region[row]):
+                    return True
+            return self._over()
+
+        solution = maximize(
+            objective, start, domain=Box(lower, upper), solver=turn.solver, steps=turn.steps, seed=self.seed,
+            identity=identity, stop_at_goal=False, check=False, on_iteration=look,
+        )  # fmt: skip
+        self.passes += int(solution.forwards.sum() + solution.backwards.sum())
+        if not self._over():
+            with torch.no_grad():
+                self.archive.add(solution.x, self.violation.gaps(solution.x, region).amax(1), region)
+        return self._over()
+
+    def _judge(self, x: Tensor, region: Tensor) -> bool:
+        case = self.prop.cases[self.groups[int(region)].cases[0]]
+        self.found = self.accept(torch.minimum(torch.maximum(x.double(), case.lower), case.upper))
+        if self.found is None:
+            self.violation.margin = max(2 * self.violation.margin, 1e-6)
+        return self.found is not None
+
+    def _shaken(self, shake: float, region: Tensor, random: RowRandom, anywhere: Tensor) -> Tensor:
+        known = (self.archive.gap[region] > -torch.inf).sum(1)
+        pick = (random.uniform((), "parent", dtype=self.dtype) * known).long().clamp(max=KEPT - 1)
+        parent = self.archive.x[region, pick]
+        move = (2 * random.uniform((self.prop.inputs,), "shake", dtype=self.dtype) - 1) * shake
+        reach = (self.upper[region] - self.lower[region]) / 2
+        return torch.where((known > 0)[:, None], parent + move * reach, anywhere)
+
+    def _focus(self, open_share: float, region: Tensor, random: RowRandom) -> Tensor:
+        """The case that each run pursues, -1 for any."""
+        count = (~self.violation.absent)[region].sum(1)
+        one = (random.uniform((), "case", dtype=self.dtype) * count).long()
+        anything = random.uniform((), "whether", dtype=self.dtype) < open_share
+        return torch.where(anything | (count == 1), -1, one)
+
+    def _cost(self) -> int:
+        counted = Operations()
+        with torch.no_grad(), counted:
+            self.violation.gaps(self.lower[:1], torch.zeros(1, dtype=torch.int64))
+        return max(1, counted.count)
+
+
+def _compares(on_outputs: Tensor, bound: Tensor) -> bool:
+    """Whether each constraint only says which of two outputs is larger, as an order of the outputs can tell."""
+    two = ((on_outputs != 0).sum(1) == 2) & (on_outputs.sum(1) == 0)
+    return bool((two & (bound == 0)).all())

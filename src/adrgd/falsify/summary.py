@@ -1,0 +1,46 @@
+"""What a run over a list of instances came to, folder by folder."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+ANSWERS = ("sat", "unknown", "timeout", "error")
+
+HEADER = ("folder", "instances", *ANSWERS, "median s", "median search s")
+
+
+def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Counts of all answers and median times of the instances answered `sat`, in total and for each folder."""
+    folders = list(dict.fromkeys(row["folder"] for row in rows))
+    return _figures(rows) | {
+        "folders": {folder: _figures([row for row in rows if row["folder"] == folder]) for folder in folders}
+    }
+
+
+def markdown(summary: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+    """The same as a table, with the reasons of all errors below it."""
+    lines = [HEADER, tuple("---" if column == "folder" else "---:" for column in HEADER)]
+    lines += [(folder, *_cells(figures)) for folder, figures in summary["folders"].items()]
+    lines += [("**all**", *_cells(summary))]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    errors = [f"- `{row['onnx']}` `{row['vnnlib']}`: {row['message']}" for row in rows if row["answer"] == "error"]
+    below = "\n## Errors\n\n" + "\n".join(errors) + "\n" if errors else ""
+    return f"# Counterexamples\n\n{table}\n\nThe medians are those of the instances answered sat.\n{below}"
+
+
+def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    found = [row for row in rows if row["answer"] == "sat"]
+    return {
+        "instances": len(rows),
+        **{answer: sum(row["answer"] == answer for row in rows) for answer in ANSWERS},
+        "median_seconds": statistics.median(row["seconds"] for row in found) if found else None,
+        "median_search_seconds": statistics.median(row["search_seconds"] for row in found) if found else None,
+    }
+
+
+def _cells(figures: dict[str, Any]) -> list[str]:
+    counts = [str(figures[name]) for name in ("instances", *ANSWERS)]
+    times = [figures["median_seconds"], figures["median_search_seconds"]]
+    return counts + ["" if value is None else f"{value:.2f}" for value in times]

@@ -1,0 +1,59 @@
+"""Read properties in VNN-LIB, the language of the Verification of Neural Networks Competition."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from adrgd.falsify.property import Property, PropertyError
+from adrgd.falsify.vnnlib1 import parse
+from adrgd.falsify.vnnlib2 import parse as parse_version_2
+
+VERSION_2 = re.compile(r"(?:\s|;[^\n]*\n)*\(\s*(?:vnnlib-version|declare-network)\b")
+
+
+def load_property(path: Path) -> Property:
+    """Read a .vnnlib or .vnnlib.gz file, of version 1 or 2.
+
+    Raises:
+        PropertyError: the file cannot be read, is malformed, or asks for more than linear constraints over a box.
+    """
+    try:
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise PropertyError(
+            f"expected a readable VNN-LIB file at {str(path)!r}, found: {error}; check the path and the file"
+        ) from error
+    return read_property(text, source=str(path))
+
+
+def read_property(text: str, *, source: str = "the text") -> Property:
+    """The property that a VNN-LIB text states; `source` names it in errors.
+
+    Raises:
+        PropertyError: as in `load_property`.
+    """
+    read = parse_version_2 if VERSION_2.match(text) else parse
+    try:
+        with _without_collection():
+            return read(text)
+    except PropertyError as error:
+        raise PropertyError(f"{source}: {error}") from error
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Reading makes very many small objects and no cycles; looking for cycles meanwhile takes a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

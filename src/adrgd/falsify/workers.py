@@ -1,0 +1,125 @@
+"""Jobs in processes of their own: one that dies, or hangs, takes nothing with it but its job."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+import torch
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Done(Generic[Result]):
+    """How one job ended.
+
+    Attributes:
+        place: of the job in the sequence that was given.
+        result: None when its process ended first, for the `reason`.
+        seconds: since the job was handed out.
+    """
+
+    place: int
+    result: Result | None
+    reason: str
+    seconds: float
+
+
+def run_jobs(
+    jobs: Sequence[Job], work: Callable[[Job], Result], *, processes: int, limit: Callable[[Job], float]
+) -> Iterator[Done[Result]]:
+    """Run `work` on every job, and yield each as soon as it is done.
+
+    The processes are spawned, use one thread each, and end with this iterator.
+
+    Args:
+        work: a function of a module, which returns its failures instead of raising them.
+        limit: seconds after which a job's process is killed.
+    """
+    waiting = list(enumerate(jobs))[::-1]
+    workers: list[_Worker] = []
+    try:
+        while waiting or workers:
+            while waiting and len(workers) < processes:
+                workers.append(_Worker(work))
+                workers[-1].give(*waiting.pop(), limit)
+            nearest = max(0.0, min(worker.deadline for worker in workers) - time.monotonic())
+            ready = wait([worker.connection for worker in workers], timeout=nearest)
+            for worker in list(workers):
+                if worker.connection not in ready and time.monotonic() < worker.deadline:
+                    continue
+                done: Done[Result] = worker.collect(late=worker.connection not in ready)
+                if done.result is not None and waiting:
+                    worker.give(*waiting.pop(), limit)
+                else:
+                    worker.end()
+                    workers.remove(worker)
+                yield done
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+class _Worker:
+    """A process, and the job that it was given last."""
+
+    def __init__(self, work: Callable[[Any], Any]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, other = context.Pipe()
+        self.process = context.Process(target=_serve, args=(other, work), daemon=True)
+        with _interrupts_ignored():
+            self.process.start()
+        other.close()
+        self.place, self.started, self.deadline = -1, 0.0, 0.0
+
+    def give(self, place: int, job: Job, limit: Callable[[Job], float]) -> None:
+        self.place, self.started = place, time.monotonic()
+        self.deadline = self.started + limit(job)
+        with contextlib.suppress(BrokenPipeError):  # a process that is dead already is noticed by `collect`
+            self.connection.send(job)
+
+    def collect(self, *, late: bool) -> Done[Any]:
+        result, reason = None, "it did not end in time and was killed"
+        if not late:
+            try:
+                result, reason = self.connection.recv(), ""
+            except (EOFError, OSError):
+                self.process.join()
+                code = self.process.exitcode or 0
+                how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+                reason = f"its process {how}" + (", as when memory runs out" if code == -signal.SIGKILL else "")
+        return Done(self.place, result, reason, time.monotonic() - self.started)
+
+    def end(self) -> None:
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+
+
+def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
+    torch.set_num_threads(1)
+    with contextlib.suppress(EOFError, OSError):  # the other side is gone
+        while True:
+            connection.send(work(connection.recv()))
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """A process inherits this when it starts: Ctrl-C is for the first process alone to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

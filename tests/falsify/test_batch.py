@@ -1,0 +1,128 @@
+"""Lists of instances: reading them, working on them, going on, and what happens to those that fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from adrgd import UsageError
+from adrgd.errors import RunFolderError
+from adrgd.falsify.batch import Batch
+from adrgd.falsify.instances import InstanceList, read_instances
+from adrgd.falsify.workers import run_jobs
+
+from .problems import SUM_AND_DIFFERENCE, save_linear, vnnlib
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three instances: a counterexample, none, and a property that cannot be read."""
+    for name in ("onnx", "vnnlib"):
+        (tmp_path / "bench" / name).mkdir(parents=True)
+    save_linear(tmp_path / "bench/onnx/net.onnx", SUM_AND_DIFFERENCE)
+    for name, text in (("yes", vnnlib("(>= Y_0 1)")), ("no", vnnlib("(>= Y_0 3)")), ("bad", "(assert (>= Y_0")):
+        (tmp_path / f"bench/vnnlib/{name}.vnnlib").write_text(text)
+    seconds = {"yes": 30, "no": 0.3, "bad": 30}
+    lines = [f"bench/onnx/net.onnx,bench/vnnlib/{name}.vnnlib,{limit}" for name, limit in seconds.items()]
+    (tmp_path / "instances.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def listed(folder: Path) -> InstanceList:
+    return read_instances(folder / "instances.csv")
+
+
+def batch(folder: Path, out: str = "out", *, resume: bool = False, seed: int = 0) -> Batch:
+    return Batch(listed(folder), folder / out, seed=seed, tolerance=0.0, config={}, resume=resume)
+
+
+def test_a_batch_records_everything_and_goes_on_after_an_error(folder: Path) -> None:
+    one = batch(folder)
+    answers = {result.vnnlib.split("/")[-1]: result.answer for result in one.run()}
+    assert answers == {"yes.vnnlib": "sat", "no.vnnlib": "timeout", "bad.vnnlib": "error"}
+    summary = one.finish()
+    assert (summary["sat"], summary["timeout"], summary["error"]) == (1, 1, 1)
+    assert summary["folders"]["bench"]["sat"] == 1
+    rows = pq.read_table(folder / "out/results.parquet").to_pylist()
+    assert [row["answer"] for row in rows] == ["sat", "timeout", "error"]
+    assert "vnnlib" in rows[2]["message"]
+    assert (folder / "out" / rows[0]["counterexample"]).read_text().startswith("sat\n((X_0 ")
+    assert "bad.vnnlib" in (folder / "out/summary.md").read_text()
+    assert not (folder / "out/parts").exists()
+
+
+def test_a_stopped_batch_goes_on_where_it_was(folder: Path) -> None:
+    runner = batch(folder).run()
+    first = next(runner)
+    runner.close()
+    again = batch(folder, resume=True)
+    assert [one.index for one in again.pending()] == [1, 2]
+    kept = (folder / "out/parts/00000.json").read_bytes()
+    assert {result.index for result in again.run(2)} == {1, 2}
+    assert (folder / "out/parts/00000.json").read_bytes() == kept
+    assert again.finish()["instances"] == 3
+    assert first.index == 0
+    assert batch(folder, resume=True).pending() == []
+
+
+def test_a_folder_of_another_run_is_refused(folder: Path) -> None:
+    batch(folder)
+    with pytest.raises(RunFolderError, match="not empty"):
+        batch(folder)
+    with pytest.raises(RunFolderError, match="seed: 0 there, 1 here"):
+        batch(folder, seed=1, resume=True)
+    (folder / "out/parts/00000.json").write_text("{")
+    with pytest.raises(RunFolderError, match="00000.json is damaged"):
+        batch(folder, resume=True).finish()
+
+
+def test_lists_with_a_header_and_packed_files(folder: Path) -> None:
+    (folder / "bench/onnx/net.onnx").rename(folder / "bench/onnx/net.onnx.gz")
+    (folder / "list.csv").write_text("tools, timeout ,vnnlib,onnx\n3,5,bench/vnnlib/yes.vnnlib,bench/onnx/net.onnx\n")
+    (one,) = read_instances(folder / "list.csv", cap=2.0).instances
+    assert (one.timeout, one.folder, one.network.name) == (2.0, "bench", "net.onnx.gz")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "found none"), ("a.onnx,b.vnnlib\n", "at line 1"), ("a.onnx,b.vnnlib,-1\n", "positive"), ("\xff", "a.onnx")],
+)
+def test_lists_that_cannot_be_read(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.onnx.csv"
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=message):
+        read_instances(file)
+
+
+def misbehave(job: str) -> str:
+    if job == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == "hang":
+        time.sleep(60)
+    return job
+
+
+def test_processes_that_die_or_hang_lose_only_their_job() -> None:
+    def limit(job: str) -> float:
+        return 5.0 if job == "hang" else 60.0
+
+    jobs = ["a", "die", "hang", "b"]
+    done = {one.place: one for one in run_jobs(jobs, misbehave, processes=2, limit=limit)}
+    assert {place: one.result for place, one in done.items()} == {0: "a", 1: None, 2: None, 3: "b"}
+    assert "signal 9" in done[1].reason
+    assert "did not end in time" in done[2].reason
+
+
+def test_parts_hold_plain_json(folder: Path) -> None:
+    runner = batch(folder).run()
+    next(runner)
+    runner.close()
+    assert json.loads((folder / "out/parts/00000.json").read_text())["answer"] == "sat"

@@ -1,0 +1,119 @@
+"""One instance from its files to the verdict."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from adrgd import AdrgdError, ModelError, UsageError
+from adrgd.falsify import PropertyError, Replay, falsify, load_property, read_counterexample
+
+from .problems import SUM_AND_DIFFERENCE, save_linear, vnnlib
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return save_linear(tmp_path / "net.onnx", SUM_AND_DIFFERENCE)
+
+
+@pytest.fixture
+def prop(tmp_path: Path) -> Path:
+    return tmp_path / "prop.vnnlib"
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "(>= Y_0 1.9)",
+        "(or (>= Y_0 3) (and (<= Y_1 -1.9) (<= Y_0 0.1)) (>= Y_1 3))",
+        "(and (<= Y_0 Y_1) (>= Y_0 -0.5) (<= X_0 (* -1 X_1)))",
+        "(<= -1 1)",
+    ],
+)
+def test_counterexamples_survive_their_text(formula: str, net: Path, prop: Path) -> None:
+    prop.write_text(vnnlib(formula))
+    verdict = falsify(net, prop, timeout=20)
+    assert verdict.answer == "sat"
+    assert verdict.text().startswith("sat\n((X_0 ")
+    x, y = read_counterexample(verdict.text().removeprefix("sat"))
+    again = Replay(net).confirms(load_property(prop), x)
+    assert again is not None
+    assert again.y.tolist() == y.tolist()
+    assert verdict.seconds >= verdict.load_seconds + verdict.search_seconds - 1e-6
+
+
+def test_time_runs_out(net: Path, prop: Path) -> None:
+    prop.write_text(vnnlib("(>= Y_0 2.5)"))
+    started = time.monotonic()
+    verdict = falsify(net, prop, timeout=0.4)
+    assert time.monotonic() - started < 2
+    assert (verdict.answer, verdict.counterexample, verdict.text()) == ("timeout", None, "timeout")
+    assert verdict.rounds > 0
+    assert falsify(net, prop, timeout=30, spent=29.9).seconds >= 29.9
+
+
+def test_tolerance_decides(net: Path, prop: Path) -> None:
+    prop.write_text(vnnlib("(>= Y_0 2.00005)"))
+    assert falsify(net, prop, timeout=0.3).answer == "timeout"
+    verdict = falsify(net, prop, timeout=20, tolerance=1e-4)
+    assert verdict.answer == "sat"
+
+
+def test_nothing_to_search(net: Path, prop: Path) -> None:
+    prop.write_text(vnnlib("(<= X_0 -2)"))
+    verdict = falsify(net, prop)
+    assert verdict.answer == verdict.text() == "unknown"
+    assert "contradict each other" in verdict.message
+
+
+def test_one_point_is_all_there_is(net: Path, prop: Path) -> None:
+    prop.write_text(vnnlib("(>= Y_0 0.3)", box=("0.1", "0.1")))
+    verdict = falsify(net, prop, timeout=20)
+    assert verdict.answer == "unknown"
+    assert "all that there was" in verdict.message
+    prop.write_text(vnnlib("(>= Y_0 0.2)", box=("0.1", "0.1")))
+    verdict = falsify(net, prop, timeout=20)
+    assert verdict.counterexample is not None
+    assert verdict.counterexample.x.tolist() == [0.1, 0.1]
+
+
+def test_same_seed_same_counterexample(net: Path, prop: Path) -> None:
+    prop.write_text(vnnlib("(>= Y_0 1.5)", "(<= Y_1 0.1)"))
+    first, second = (falsify(net, prop, timeout=20, seed=3).text() for _ in range(2))
+    assert first == second
+
+
+def test_files_that_do_not_belong_together(net: Path, prop: Path) -> None:
+    prop.write_text(vnnlib("(<= Y_0 0)", inputs=3))
+    with pytest.raises(PropertyError, match="network's 2 inputs, found 3"):
+        falsify(net, prop)
+    prop.write_text(vnnlib("(<= Y_0 0)", outputs=3))
+    with pytest.raises(PropertyError, match="network's 2 outputs, found 3"):
+        falsify(net, prop)
+
+
+def test_bad_requests(net: Path, prop: Path, tmp_path: Path) -> None:
+    prop.write_text(vnnlib("(<= Y_0 0)"))
+    for settings in ({"timeout": 0.0}, {"timeout": float("nan")}, {"tolerance": -1.0}, {"tolerance": float("inf")}):
+        with pytest.raises(UsageError, match="the t"):
+            falsify(net, prop, **settings)
+    odd = save_linear(tmp_path / "odd.onnx", SUM_AND_DIFFERENCE, then="Det")
+    with pytest.raises(ModelError, match="Det"):
+        falsify(odd, prop)
+    infinite = save_linear(tmp_path / "infinite.onnx", SUM_AND_DIFFERENCE, then="Log")
+    with pytest.raises(AdrgdError):
+        falsify(infinite, prop)
+
+
+def test_cases_and_networks_are_left_alone(net: Path, prop: Path) -> None:
+    prop.write_text(vnnlib("(>= Y_0 1.5)"))
+    before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.random.get_rng_state()
+    falsify(net, prop, timeout=20)
+    after = torch.get_default_dtype(), torch.is_grad_enabled(), torch.random.get_rng_state()
+    assert before[:2] == after[:2]
+    assert torch.equal(before[2], after[2])
