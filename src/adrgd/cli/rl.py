@@ -1,0 +1,198 @@
+"""adrgd rl"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from adrgd.cli.options import cli, positive
+from adrgd.cli.progress import progress_bar
+from adrgd.errors import UsageError
+
+DESCRIPTION = {
+    "train": "Train an agent whose actions are refined by maximising its critic, into a folder that can be resumed.",
+    "play": "Play one episode with the agent of such a folder, and save it as a moving picture.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """What to train, and how."""
+
+    env: str
+    """A name of Gymnasium's registry with continuous actions, e.g. HalfCheetah-v5 or Pendulum-v1."""
+    algo: Literal["td3", "ddpg"] = "td3"
+    """The algorithm of Stable-Baselines3."""
+    refine: str = "graduated"
+    """graduated, adr, gd, another solver of `adrgd list`, or none for the plain algorithm."""
+    steps: int
+    """Of the environment."""
+    seed: int = 0
+    """Of all randomness."""
+    probability: float = 0.25
+    """Of a refinement at each step."""
+    radius: float = 0.5
+    """How far each action may move; actions are scaled to [-1, 1], so that 2 is everywhere."""
+    refine_steps: int = 100
+    """Iterations of each refinement."""
+    start: int | None = None
+    """Steps of the environment before the first refinement; as many as --learning-starts unless given."""
+    critic: Literal["first", "mean", "min"] = "first"
+    """Which of the critics is maximised."""
+    target: bool = False
+    """Maximise the target critics."""
+    refined_noise: bool = False
+    """Give refined actions exploration noise too."""
+    evaluate_every: int = 5000
+    """Steps between evaluations; each ends with a checkpoint."""
+    episodes: int = 5
+    """Of each evaluation."""
+    learning_starts: int | None = None
+    """Steps of random actions; a tenth of all, at most 10,000, unless given."""
+    update_every: int = 50
+    """Steps between updates, and how many are then made."""
+    batch_size: int = 100
+    """Transitions of an update."""
+    learning_rate: float = 1e-3
+    """Of actor and critics."""
+    noise: float = 0.1
+    """Standard deviation of the exploration noise, in scaled actions."""
+    net: tuple[int, ...] = (400, 300)
+    """Hidden layers of actor and critics."""
+    threads: int = 1
+    """Processor threads of torch; small networks run fastest on one."""
+    out: Path | None = None
+    """Folder for the results; runs/TIME-ENV-ALGO-REFINE unless given."""
+    resume: bool = False
+    """Go on with a run that was stopped."""
+    json: bool = False
+    """Print the summary as one JSON object and nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """Which agent to watch."""
+
+    run: Path
+    """A folder of `adrgd rl train`."""
+    out: Path | None = None
+    """The picture, FILE.gif; episode.gif in the run's folder unless given."""
+    refine: str = "none"
+    """Refine each action: graduated, adr, gd, another solver of `adrgd list`, or none."""
+    radius: float = 0.5
+    """How far each scaled action may move."""
+    seed: int = 0
+    """Of the episode's start."""
+    limit: int | None = None
+    """End after that many steps."""
+    width: int = 320
+    """Of the picture, in pixels."""
+    json: bool = False
+    """Print the result as one JSON object and nothing else."""
+
+
+def command(argv: list[str]) -> int:
+    """Run `adrgd rl train` or `adrgd rl play`."""
+    if not argv or argv[0] in ("-h", "--help"):
+        lines = [f"  {name:<6} {what}" for name, what in DESCRIPTION.items()]
+        print("\n".join(["usage: adrgd rl train|play [options]      adrgd rl train --help", "", *lines]))
+        return 0 if argv else 2
+    if argv[0] not in DESCRIPTION:
+        raise UsageError(f"unknown command 'rl {argv[0]}'; expected one of {', '.join(DESCRIPTION)}")
+    kind: Any = {"train": Train, "play": Play}[argv[0]]
+    options = cli(kind, argv[1:], prog=f"adrgd rl {argv[0]}", description=DESCRIPTION[argv[0]])
+    return train(options) if isinstance(options, Train) else play(options)
+
+
+def train(options: Train) -> int:
+    """Train, with a bar on standard error."""
+    if options.resume and options.out is None:
+        raise UsageError("--resume needs the run's folder: add --out FOLDER")
+    torch.set_num_threads(positive(options.threads, "threads"))
+    from adrgd.rl.config import RefineConfig, named
+    from adrgd.rl.training import Training
+    from adrgd.rl.training import train as train_agent
+
+    config = RefineConfig(
+        probability=options.probability, radius=options.radius, steps=positive(options.refine_steps, "refine-steps"),
+        start=options.start, critic=options.critic, target=options.target, noise=options.refined_noise,
+    )  # fmt: skip
+    training = Training(
+        algo=options.algo, env=options.env, steps=positive(options.steps, "steps"), seed=options.seed,
+        refine=named(options.refine, config), evaluate_every=positive(options.evaluate_every, "evaluate-every"),
+        episodes=positive(options.episodes, "episodes"), learning_starts=options.learning_starts,
+        update_every=positive(options.update_every, "update-every"),
+        batch_size=positive(options.batch_size, "batch-size"), learning_rate=options.learning_rate,
+        noise=options.noise, net=options.net,
+    )  # fmt: skip
+    words = [time.strftime("%Y%m%d-%H%M%S"), options.env, options.algo, options.refine]
+    out = options.out or Path("runs") / "-".join("".join(c if c.isalnum() else "-" for c in word) for word in words)
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task("training", total=options.steps)
+
+            def advance(done: int, reward: float | None) -> None:
+                bar.update(task, completed=done)
+                if reward is not None:
+                    bar.update(task, description=f"reward {reward:.1f}")
+
+            summary = train_agent(training, out, resume=options.resume, advance=advance)
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with the same command and --resume --out {out}", file=sys.stderr)
+        return 130
+    if options.json:
+        print(json.dumps(summary))
+    else:
+        Console().print(_table(summary, options))
+        Console().print(f"results: {out}; curves: tensorboard --logdir {out}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def play(options: Play) -> int:
+    """Play one episode and save the picture."""
+    if not os.environ.get("DISPLAY"):  # both are read when the libraries that draw are imported
+        os.environ.setdefault("MUJOCO_GL", "egl")
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    torch.set_num_threads(1)
+    from adrgd.rl.config import RefineConfig, named
+    from adrgd.rl.film import film
+    from adrgd.rl.policy import refined_policy
+    from adrgd.rl.training import load_run
+
+    config = named(options.refine, RefineConfig(radius=options.radius))
+    model, env = load_run(options.run)
+    policy = model if config is None else refined_policy(model, config)
+    out = options.out or options.run / "episode.gif"
+    episode = film(policy, env, out, seed=options.seed, limit=options.limit, width=options.width)
+    if options.json:
+        print(
+            json.dumps({"env": env, "refine": options.refine, "seed": options.seed, "out": str(out)} | asdict(episode))
+        )
+    else:
+        print(f"{env}, seed {options.seed}: reward {episode.reward:.1f} in {episode.length} steps; see {out}")
+    return 0
+
+
+def _table(summary: dict[str, Any], options: Train) -> Table:
+    table = Table(title=f"{options.algo.upper()} on {options.env}, refined by: {options.refine}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    rows = {
+        "steps": f"{summary['steps']}",
+        "last mean reward": f"{summary['reward']:.1f}  (spread {summary['reward_spread']:.1f})",
+        "best mean reward": f"{summary['best_reward']:.1f}  (at {summary['best_step']})",
+        "mean gain in Q of a refined action": f"{summary['gain']:.4f}",
+        "seed": f"{summary['seed']}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table

@@ -1,0 +1,149 @@
+"""Attacks on policies (section 6.3): observations moved inside a small ball so that the agent acts badly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adrgd.domain import LinfBall
+from adrgd.errors import UsageError
+from adrgd.maximize import maximize
+from adrgd.rl.agent import Agent, agent_of
+from adrgd.rl.chain import Array
+from adrgd.rl.environments import Episode, make_env, play_all
+from adrgd.solvers import Solver, make_solver
+
+Loss = Literal["critic", "action"]
+WITHOUT_SOLVER = ("none", "noise")
+PAPER = "adr:paper-fruitbot"  # the paper's settings for policies
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservationAttack:
+    """How observations are perturbed.
+
+    Attributes:
+        eps: the largest change of a coordinate, in units of `scale`.
+        solver: a solver, or a name: "noise" for uniform random perturbations, "none", "adr" with the paper's settings
+            for policies, or any other of `adrgd list`.
+        loss: "critic": the action is to have a low value, at the true observation; "action": it is to be far from the
+            one that the agent would take.
+        steps: iterations of the solver.
+        scale: (S,) the unit of each coordinate, e.g. its standard deviation; 1 unless given.
+        seed: of the noise and the solver.
+    """
+
+    eps: float
+    solver: Solver | str = "graduated"
+    loss: Loss = "critic"
+    steps: int = 20
+    scale: Array | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.eps < 0 or self.steps < 1:
+            raise UsageError(f"eps must not be negative and steps at least 1, found {self.eps} and {self.steps}")
+        if self.loss not in get_args(Loss):
+            raise UsageError(f"unknown loss {self.loss!r}; expected one of {', '.join(get_args(Loss))}")
+        if self.solver not in WITHOUT_SOLVER:
+            self.resolved()
+
+    def resolved(self) -> Solver:
+        """The solver itself, beginning where the loss has a gradient.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        name = PAPER if self.solver == "adr" else self.solver
+        solver = make_solver(name) if isinstance(name, str) else name
+        return replace(solver, random_start=True) if self.loss == "action" else solver  # it is flat at no change
+
+    def perturb(self, agent: Agent, observations: Array, time: int) -> Array:
+        """(B, S) the observations that the agent is shown at this time step, one row an episode."""
+        if self.eps == 0 or self.solver == "none":
+            return observations
+        scale = np.ones(observations.shape[1]) if self.scale is None else np.asarray(self.scale)
+        if self.solver == "noise":
+            random = np.random.default_rng([self.seed, time])
+            moved = random.uniform(-self.eps, self.eps, observations.shape)
+            return np.asarray(observations + moved * scale, dtype=np.float32)
+        unit = torch.as_tensor(scale, dtype=torch.float32)
+        clean = torch.as_tensor(observations, dtype=torch.float32)
+        value = self._value(agent, clean)
+        solution = maximize(
+            lambda x, rows: value(x * unit, rows), clean / unit, domain=LinfBall(clean / unit, self.eps),
+            solver=self.resolved(), steps=self.steps, seed=self.seed + time, check=False,
+        )  # fmt: skip
+        return np.asarray((solution.x * unit).numpy())
+
+    def _value(self, agent: Agent, clean: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        critic = agent.critic
+        if self.loss == "critic":
+            if critic is None:
+                raise UsageError("the loss 'critic' needs an agent with a critic; choose the loss 'action'")
+            return lambda x, rows: -critic(clean[rows], agent.actor(x))
+        with torch.no_grad():
+            intended = agent.actor(clean)
+        return lambda x, rows: (agent.actor(x) - intended[rows]).square().sum(1)
+
+
+@dataclass(frozen=True)
+class PolicyAttack:
+    """Episodes from the same starts, without and with the attack."""
+
+    clean: list[Episode]
+    attacked: list[Episode]
+
+    @property
+    def rewards(self) -> tuple[float, float]:
+        """The mean episode reward, clean and attacked."""
+        clean, attacked = (float(np.mean([e.reward for e in found])) for found in (self.clean, self.attacked))
+        return clean, attacked
+
+
+def attack_policy(
+    model: Any,
+    env: str,
+    eps: float,
+    solver: Solver | str = "graduated",
+    loss: Loss = "critic",
+    *,
+    steps: int = 20,
+    episodes: int = 10,
+    scale: Array | None = None,
+    seed: int = 0,
+) -> PolicyAttack:
+    """Play episodes of a trained agent while its observations are perturbed inside an eps-ball.
+
+    The environment itself is not touched: only what the agent is shown. Episodes are played side by side, and each time
+    step is one call of `maximize` on all of them.
+
+    Args:
+        model: a TD3, DDPG or SAC model, or an `Agent`.
+        env: the environment's name.
+        eps, solver, loss, steps, scale, seed: see `ObservationAttack`.
+        episodes: with the starts that belong to seed, seed + 1, ...
+
+    Raises:
+        UsageError: the agent cannot be attacked so, or the environment cannot be made.
+    """
+    agent = agent_of(model)
+    attack = ObservationAttack(eps=eps, solver=solver, loss=loss, steps=steps, scale=scale, seed=seed)
+    return PolicyAttack(
+        clean=play_attacked(agent, env, ObservationAttack(eps=0), episodes=episodes, seed=seed),
+        attacked=play_attacked(agent, env, attack, episodes=episodes, seed=seed),
+    )
+
+
+def play_attacked(agent: Agent, env: str, attack: ObservationAttack, *, episodes: int, seed: int) -> list[Episode]:
+    """Episodes under one attack, side by side."""
+    made = [make_env(env) for _ in range(episodes)]
+    played = play_all(made, lambda seen, t: agent.act(attack.perturb(agent, seen, t)), range(seed, seed + episodes))
+    for one in made:
+        one.close()
+    return played

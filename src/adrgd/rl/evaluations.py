@@ -1,0 +1,42 @@
+"""Episodes of an agent without exploration, as training measures them and keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from adrgd.errors import RunFolderError
+from adrgd.files import write_with
+from adrgd.rl.environments import make_env, play
+
+EVALUATIONS = "evaluations.parquet"
+EVALUATION = 0xE7A1  # keeps the starts of evaluations apart from whatever else has the same seed
+
+
+def evaluate(policy: Any, env: str, episodes: int, seed: int) -> list[dict[str, Any]]:
+    """Episodes of a policy without exploration, from the same starts for every policy; one record each."""
+    made = make_env(env)
+    starts = np.random.SeedSequence([seed, EVALUATION]).generate_state(episodes) % 2**31
+    played = [play(made, lambda seen: policy.predict(seen, deterministic=True)[0], int(start)) for start in starts]
+    made.close()
+    return [{"episode": k, **asdict(episode)} for k, episode in enumerate(played)]
+
+
+def write_evaluations(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the records of all evaluations so far, in one piece.
+
+    Raises:
+        RunFolderError: they cannot be written.
+    """
+    try:
+        write_with(path, partial(pq.write_table, pa.Table.from_pylist(rows)))
+    except OSError as error:
+        raise RunFolderError(
+            f"cannot write {path} ({error.strerror or error}); make room and go on with --resume"
+        ) from error

@@ -1,0 +1,187 @@
+"""Train an agent in legs, so that a run that was stopped goes on to the same result, to the bit.
+
+A leg ends with an evaluation and a checkpoint. Each leg after the first begins with a fresh episode and with random
+numbers of its own, seeded by the run's seed and the leg's number. So it depends on nothing but the checkpoint before
+it, and no environment has to give up its state in the middle of an episode.
+
+    config.yaml           everything that decides the result
+    checkpoint.zip        the last leg's model, optimisers, replay buffer and evaluations
+    evaluations.parquet   one row an evaluation episode
+    tensorboard/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.noise import NormalActionNoise
+
+from adrgd.errors import RunFolderError, UsageError
+from adrgd.rl import checkpoint
+from adrgd.rl.algorithms import DDPG, TD3
+from adrgd.rl.config import RefineConfig
+from adrgd.rl.environments import make_env
+from adrgd.rl.evaluations import EVALUATIONS, evaluate, write_evaluations
+from adrgd.runs import open_run
+
+ALGORITHMS: dict[str, type[TD3] | type[DDPG]] = {"td3": TD3, "ddpg": DDPG}
+CHECKPOINT = "checkpoint.zip"
+
+Advance = Callable[[int, float | None], None]
+"""Told the number of steps done and the mean reward of the last evaluation, if there was one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Everything that decides what is learnt.
+
+    Attributes:
+        steps: of the environment.
+        refine: None for the plain algorithm.
+        evaluate_every: steps of a leg.
+        episodes: of each evaluation, by the actor alone.
+        learning_starts: steps of random actions; a tenth of all, at most 10,000, unless given.
+        update_every: steps between updates, and how many are then made; 1 is Stable-Baselines3's own way, 50 is about
+            twice as fast.
+        noise: standard deviation of the exploration noise, in scaled actions.
+    """
+
+    algo: Literal["td3", "ddpg"] = "td3"
+    env: str
+    steps: int
+    seed: int = 0
+    refine: RefineConfig | None = None
+    evaluate_every: int = 5000
+    episodes: int = 5
+    learning_starts: int | None = None
+    update_every: int = 50
+    batch_size: int = 100
+    learning_rate: float = 1e-3
+    noise: float = 0.1
+    net: tuple[int, ...] = (400, 300)
+
+    def __post_init__(self) -> None:
+        if self.algo not in ALGORITHMS:
+            raise UsageError(f"unknown algorithm {self.algo!r}; expected one of {', '.join(ALGORITHMS)}")
+        least = min(self.steps, self.evaluate_every, self.episodes, self.update_every, self.batch_size, *self.net)
+        if least < 1 or self.noise < 0 or self.learning_rate <= 0:
+            raise UsageError("steps, episodes, sizes and the learning rate must be positive, and noise not negative")
+        if self.steps % self.update_every or self.evaluate_every % self.update_every:
+            raise UsageError(
+                f"steps and evaluate_every must be multiples of update_every = {self.update_every}, found {self.steps} "
+                f"and {self.evaluate_every}"
+            )
+
+    def config(self) -> dict[str, Any]:
+        """As plain values, for config.yaml."""
+        found = asdict(self) | {"net": list(self.net)}
+        if self.refine is not None:
+            found["refine"] |= {"solver": str(self.refine.solver)}
+        return found
+
+    def model(self) -> TD3 | DDPG:
+        """A fresh model."""
+        env = make_env(self.env)
+        size = int(np.prod(env.action_space.shape or ()))
+        starts = min(10_000, self.steps // 10) if self.learning_starts is None else self.learning_starts
+        return ALGORITHMS[self.algo](
+            "MlpPolicy", env, refine=self.refine, seed=self.seed, device="cpu",
+            buffer_size=min(10**6, self.steps), learning_starts=starts, batch_size=self.batch_size,
+            learning_rate=self.learning_rate, train_freq=self.update_every, gradient_steps=self.update_every,
+            action_noise=NormalActionNoise(np.zeros(size), self.noise * np.ones(size)) if self.noise else None,
+            policy_kwargs={"net_arch": list(self.net), "optimizer_kwargs": {"fused": True}},
+        )  # fmt: skip
+
+
+def train(training: Training, out: Path, *, resume: bool = False, advance: Advance | None = None) -> dict[str, Any]:
+    """Train, evaluate and save under `out`; returns the summary of the last evaluation.
+
+    Raises:
+        UsageError, MissingExtraError: the environment cannot be made or has no continuous actions.
+        RunFolderError: `out` belongs to another run, or a checkpoint cannot be written or read.
+    """
+    trial = make_env(training.env)  # before anything is written
+    trial.close()
+    open_run(out, training.config(), resume=resume)
+    file = out / CHECKPOINT
+    rows: list[dict[str, Any]]
+    if file.exists():
+        model, rows = checkpoint.load(file, ALGORITHMS[training.algo], make_env(training.env))
+        write_evaluations(out / EVALUATIONS, rows)  # a kill may have come between the checkpoint and the table
+    else:
+        model, rows = training.model(), []
+    model.set_logger(configure(str(out / "tensorboard"), ["tensorboard"]))
+    while model.num_timesteps < training.steps:
+        rows += _leg(model, training, advance)
+        checkpoint.save(file, model, rows)
+        write_evaluations(out / EVALUATIONS, rows)
+    return _summary(training, out, rows)
+
+
+def load_run(out: Path) -> tuple[TD3 | DDPG, str]:
+    """The last model of a run folder, and the name of its environment.
+
+    Raises:
+        RunFolderError: `out` is no folder of such a run, or holds no checkpoint yet.
+    """
+    try:
+        config = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
+        algorithm, env = ALGORITHMS[config["algo"]], str(config["env"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{out} is not a folder of `adrgd rl train` ({type(error).__name__}); expected its config.yaml there"
+        ) from error
+    return checkpoint.load_model(out / CHECKPOINT, algorithm), env
+
+
+def _leg(model: TD3 | DDPG, training: Training, advance: Advance | None) -> list[dict[str, Any]]:
+    """Train up to the next evaluation and make it."""
+    leg = model.num_timesteps // training.evaluate_every
+    if leg:
+        model.set_random_seed(int(np.random.SeedSequence([training.seed, leg]).generate_state(1)[0] % 2**31))
+        model._last_obs = None  # a fresh episode
+    gained, refined = model.gained, model.refined
+    count = min(training.evaluate_every, training.steps - model.num_timesteps)
+    model.learn(count, callback=_Tell(advance), reset_num_timesteps=False)
+    mean_gain = (model.gained - gained) / max(1, model.refined - refined)
+    rows = evaluate(model, training.env, training.episodes, training.seed)
+    reward = float(np.mean([row["reward"] for row in rows]))
+    model.logger.record("eval/mean_reward", reward)
+    model.logger.dump(model.num_timesteps)
+    if advance is not None:
+        advance(model.num_timesteps, reward)
+    return [{"step": model.num_timesteps} | row | {"gain": mean_gain} for row in rows]
+
+
+class _Tell(BaseCallback):
+    """Reports the number of steps done, now and then."""
+
+    def __init__(self, advance: Advance | None) -> None:
+        super().__init__()
+        self.advance = advance
+
+    def _on_step(self) -> bool:
+        if self.advance is not None and self.num_timesteps % 100 == 0:
+            self.advance(self.num_timesteps, None)
+        return True
+
+
+def _summary(training: Training, out: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    last = [row["reward"] for row in rows if row["step"] == rows[-1]["step"]]
+    best = max({row["step"] for row in rows}, key=lambda step: _mean(rows, step))
+    return {
+        "steps": rows[-1]["step"], "reward": float(np.mean(last)), "reward_spread": float(np.std(last)),
+        "best_step": best, "best_reward": _mean(rows, best), "gain": rows[-1]["gain"], "seed": training.seed,
+        "out": str(out), "config": training.config(),
+    }  # fmt: skip
+
+
+def _mean(rows: list[dict[str, Any]], step: int) -> float:
+    return float(np.mean([row["reward"] for row in rows if row["step"] == step]))
