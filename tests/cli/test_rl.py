@@ -152,7 +152,9 @@ def test_other_mistakes(words: list[str], code: int, sentence: str, capsys: pyte
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["rl", "--help"]) == 0
+    with pytest.raises(SystemExit) as stop:
+        run(["rl", "--help"])
+    assert stop.value.code == 0
     assert "train|play" in capsys.readouterr().out
     assert run(["rl"]) == 2
 

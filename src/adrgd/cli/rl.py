@@ -104,8 +104,8 @@ def command(argv: list[str]) -> int:
     """Run `adrgd rl train` or `adrgd rl play`."""
     if not argv or argv[0] in ("-h", "--help"):
         lines = [f"  {name:<6} {what}" for name, what in DESCRIPTION.items()]
-        print("\n".join(["usage: adrgd rl train|play [options]      adrgd rl train --help", "", *lines]))
-        return 0 if argv else 2
+        print("\n".join(["usage: adrgd rl train|play [--json] [options]      adrgd rl train --help", "", *lines]))
+        raise SystemExit(0 if argv else 2)
     if argv[0] not in DESCRIPTION:
         raise UsageError(f"unknown command 'rl {argv[0]}'; expected one of {', '.join(DESCRIPTION)}")
     kind: Any = {"train": Train, "play": Play}[argv[0]]
