@@ -156,7 +156,9 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         run(["rl", "--help"])
     assert stop.value.code == 0
     assert "train|play" in capsys.readouterr().out
-    assert run(["rl"]) == 2
+    with pytest.raises(SystemExit) as stop:
+        run(["rl"])
+    assert stop.value.code == 2
 
 
 def test_the_extra_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
