@@ -16,15 +16,16 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import tyro
 from rich.progress import track
+from turns import seconds_each
 
 import adrgd
 from adrgd import Box, LinfBall, Misclassify, Solution
@@ -79,13 +80,9 @@ def runner(options: Options) -> Run:
 def times(options: Options, run: Run, quiet: bool) -> dict[str, float]:
     """Median processor seconds of an iteration on one batch, nothing being dropped."""
     images = adrgd.load_data(options.data, limit=options.batch_size)
-    found: dict[str, list[float]] = {name: [] for name in SOLVERS}
-    for _ in track(range(options.repeat), "time", disable=quiet):
-        for name in SOLVERS:
-            begin = time.process_time()
-            run(name, images, steps=options.steps[0], stop=False)
-            found[name].append((time.process_time() - begin) / options.steps[0])
-    return {name: statistics.median(values) for name, values in found.items()}
+    steps = options.steps[0]
+    jobs = {name: partial(run, name, images, steps=steps, stop=False) for name in SOLVERS}
+    return {name: value / steps for name, value in seconds_each(jobs, repeat=options.repeat, quiet=quiet).items()}
 
 
 def memory(options: Options) -> dict[str, float]:

@@ -14,6 +14,7 @@ COMMANDS = {
     "attack": "attack a classifier over a data set, into a folder with results and a report",
     "maximize": "maximise one output of a network over a box, with a proof on request",
     "falsify": "search a counterexample to a VNN-LIB property of an ONNX network",
+    "train": "train a classifier on clean or adversarial images",
     "rl": "train agents whose actions are refined by maximising the critic, and watch them",
     "list": "show solvers, presets, losses, bundled models and data",
 }

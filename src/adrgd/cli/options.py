@@ -7,6 +7,7 @@ import dataclasses
 import io
 from typing import Annotated, Any, TypeVar, get_type_hints
 
+import torch
 import tyro
 
 from adrgd.errors import UsageError
@@ -71,6 +72,21 @@ def positive(value: int, name: str) -> int:
     if value < 1:
         raise UsageError(f"--{name} must be at least 1, found {value}")
     return value
+
+
+def usable_device(name: str) -> str:
+    """The name of a device that tensors can be put on.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"device {name!r} cannot be used ({str(error).splitlines()[0]}); choose another, e.g. cpu"
+        ) from error
+    return name
 
 
 def describe(solver: Solver, name: str) -> dict[str, Any]:

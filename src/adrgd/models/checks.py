@@ -34,7 +34,7 @@ def check_model(module: nn.Module, x: Tensor) -> None:
         raise UsageError(
             f"expected a batch of at least two rows to check the model with, found shape {tuple(x.shape)}; pass more"
         )
-    _check_mode(module)
+    check_mode(module)
     with torch.no_grad():
         logits = _call(module, x)
         _check_logits(logits, x)
@@ -54,7 +54,12 @@ def check_model(module: nn.Module, x: Tensor) -> None:
         )
 
 
-def _check_mode(module: nn.Module) -> None:
+def check_mode(module: nn.Module) -> None:
+    """See that no part of a model is in train mode.
+
+    Raises:
+        ModelError: one is.
+    """
     for name, part in module.named_modules():
         if part.training:
             where = f"its part {name!r}" if name else "it"

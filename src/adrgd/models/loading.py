@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,18 +11,23 @@ from torch import Tensor, nn
 
 from adrgd import specs
 from adrgd.errors import ModelError
+from adrgd.models.architectures import ARCHITECTURES
 from adrgd.models.exported import load_exported
 from adrgd.models.factory import FACTORY, load_factory
-from adrgd.models.mnist import mnist_cnn
 from adrgd.models.normalise import MEAN, STD, normalised
 from adrgd.models.onnx import load_onnx
 from adrgd.models.torchscript import load_torchscript
 from adrgd.models.weights import load_in_order
+from adrgd.models.zoos import ZOOS, load_published
 
 FORMS = (
     "bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.onnx.gz, FILE.pt2 (torch.export), FILE.pt (TorchScript), "
-    "package.module:factory?weights=FILE"
+    "timm:NAME, torchvision:NAME, package.module:factory?weights=FILE"
 )
+
+
+GENERATORS = {"mnist-vae": "mnist-decoder"}
+"""The bundled models that make images instead of classifying them, and their architectures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +58,12 @@ def load_model(spec: str, *, device: str | torch.device = "cpu", dtype: torch.dt
     Args:
         spec: where the network is, in one of these forms, each of which also takes `?mean=a,b,c&std=a,b,c` (one value
             or one for each channel) to normalise the input inside the model:
-            `bundled:NAME`; `mnist-cnn?weights=FILE`, the architecture of the bundled models with other weights;
+            `bundled:NAME`; `mnist-cnn?weights=FILE`, the architecture of the bundled models with other weights, or
+            another of `ARCHITECTURES`;
             `FILE.onnx` or `FILE.onnx.gz`; `FILE.pt2`, saved by torch.export with a dynamic batch dimension;
             `FILE.pt`, TorchScript; `package.module:factory`, a function that returns a module, with `?weights=FILE`
-            for its state dict and any further `key=value` passed on to the function.
+            for its state dict and any further `key=value` passed on to the function; `timm:NAME` and
+            `torchvision:NAME`, published networks with their own normalisation, unless `mean` or `std` says otherwise.
         device: where its parameters go.
         dtype: floating-point type of its parameters.
 
@@ -64,13 +71,40 @@ def load_model(spec: str, *, device: str | torch.device = "cpu", dtype: torch.dt
         ModelError: the spec has none of these forms, or the network cannot be loaded.
     """
     base, query = specs.split_spec(spec, error=ModelError)
-    mean, std = query.pop(MEAN, None), query.pop(STD, None)
-    loaded = _loader(base, spec)(base, query, spec)
-    module = normalised(loaded.module, mean, std, shape=loaded.input_shape, spec=spec)
-    module.requires_grad_(False)
-    for part in module.modules():  # .eval() would do, but exported programs refuse the call
+    loaded = _with_normalisation(_loader(base, spec), base, query, spec)
+    loaded.module.requires_grad_(False)
+    for part in loaded.module.modules():  # .eval() would do, but exported programs refuse the call
         part.training = False
-    return Model(module.to(device=device, dtype=dtype), spec, loaded.input_shape, loaded.classes)
+    return replace(loaded, module=loaded.module.to(device=device, dtype=dtype))
+
+
+def new_model(spec: str, *, seed: int = 0, device: str | torch.device = "cpu") -> Model:
+    """A network to be trained: random parameters, or those of `?weights=FILE`; in train mode.
+
+    Args:
+        spec: one of `ARCHITECTURES` or `package.module:factory`, with the keys that `load_model` takes.
+        seed: of the random parameters.
+
+    Raises:
+        ModelError: the spec has none of these forms, or the network cannot be made.
+    """
+    base, query = specs.split_spec(spec, error=ModelError)
+    if base not in ARCHITECTURES and not FACTORY.fullmatch(base):
+        raise ModelError(
+            f"expected an architecture to train, one of {', '.join(ARCHITECTURES)} or package.module:factory; found "
+            f"{spec!r}{specs.closest(base, ARCHITECTURES)}; choose one"
+        )
+    loader = _architecture if base in ARCHITECTURES else _factory
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        loaded = _with_normalisation(loader, base, query, spec)
+    return replace(loaded, module=loaded.module.to(device=device, dtype=torch.float32).requires_grad_(True).train())
+
+
+def _with_normalisation(loader: Loader, base: str, query: dict[str, str], spec: str) -> Model:
+    mean, std = query.pop(MEAN, None), query.pop(STD, None)
+    loaded = loader(base, query, spec)
+    return replace(loaded, module=normalised(loaded.module, mean, std, shape=loaded.input_shape, spec=spec))
 
 
 def bundled_models() -> list[str]:
@@ -84,8 +118,10 @@ Loader = Callable[[str, dict[str, str], str], Model]
 def _loader(base: str, spec: str) -> Loader:
     if base.startswith("bundled:"):
         return _bundled
-    if base == "mnist-cnn":
-        return _mnist_cnn
+    if base in ARCHITECTURES:
+        return _trained
+    if base.startswith(tuple(f"{zoo}:" for zoo in ZOOS)):
+        return _published
     for ending, loader in _BY_ENDING.items():
         if base.lower().endswith(ending):
             return loader
@@ -94,7 +130,7 @@ def _loader(base: str, spec: str) -> Loader:
     advice = "choose one of these"
     if Path(base).suffix in (".pth", ".th", ".ckpt", ".safetensors", ".bin", ".model"):
         advice = "a file of weights holds no architecture: give it to one of those that take weights"
-    names = [*(f"bundled:{name}" for name in bundled_models()), "mnist-cnn"]
+    names = [*(f"bundled:{name}" for name in bundled_models()), *ARCHITECTURES]
     raise ModelError(f"expected a model as {FORMS}; found {spec!r}{specs.closest(base, names)}; {advice}")
 
 
@@ -104,20 +140,30 @@ def _bundled(base: str, query: dict[str, str], spec: str) -> Model:
     if name not in names:
         have = ", ".join(names) or "none"
         raise ModelError(f"expected a bundled model ({have}), found {name!r}{specs.closest(name, names)}; choose one")
-    return _mnist_with(specs.BUNDLED / f"{name}.safetensors", spec)
+    kind = GENERATORS.get(name, "mnist-cnn")
+    return _architecture(kind, {"weights": str(specs.BUNDLED / f"{name}.safetensors")}, spec)
 
 
-def _mnist_cnn(base: str, query: dict[str, str], spec: str) -> Model:
-    specs.only_keys(query, ("weights", MEAN, STD), spec=spec, error=ModelError)
+def _trained(base: str, query: dict[str, str], spec: str) -> Model:
     if "weights" not in query:
+        specs.only_keys(query, ("weights", MEAN, STD), spec=spec, error=ModelError)
         raise ModelError(f"expected {base}?weights=FILE, found {spec!r}; name the file of its trained weights")
-    return _mnist_with(Path(query["weights"]).expanduser(), spec)
+    return _architecture(base, query, spec)
 
 
-def _mnist_with(weights: Path, spec: str) -> Model:
-    module = mnist_cnn()
-    load_in_order(module, weights)
-    return Model(module, spec, (1, 28, 28), 10)
+def _architecture(base: str, query: dict[str, str], spec: str) -> Model:
+    specs.only_keys(query, ("weights", MEAN, STD), spec=spec, error=ModelError)
+    known = ARCHITECTURES[base]
+    module = known.make()
+    if "weights" in query:
+        load_in_order(module, Path(query["weights"]).expanduser())
+    return Model(module, spec, known.input_shape, known.classes)
+
+
+def _published(base: str, query: dict[str, str], spec: str) -> Model:
+    given = specs.split_spec(spec, error=ModelError)[1]
+    found = load_published(base, query, spec=spec, normalise=not {MEAN, STD} & given.keys())
+    return Model(found.module, spec, found.input_shape, found.classes)
 
 
 def _onnx(base: str, query: dict[str, str], spec: str) -> Model:

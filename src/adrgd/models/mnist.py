@@ -1,4 +1,4 @@
-"""The paper's MNIST architecture (Table 1(a)): 8,396 ReLU neurons behind 784 pixels."""
+"""The architectures of the bundled MNIST networks: the paper's classifier (Table 1(a)), and the decoder of a VAE."""
 
 from torch import nn
 
@@ -19,4 +19,20 @@ def mnist_cnn() -> nn.Sequential:
         nn.Linear(800, 100),
         nn.ReLU(),
         nn.Linear(100, 10),
+    )
+
+
+def mnist_decoder() -> nn.Sequential:
+    """Two ReLU layers and a sigmoid, untrained.
+
+    Takes codes (B, 20), standard normal in training, and returns images (B, 1, 28, 28) in [0, 1].
+    """
+    return nn.Sequential(
+        nn.Linear(20, 200),
+        nn.ReLU(),
+        nn.Linear(200, 400),
+        nn.ReLU(),
+        nn.Linear(400, 784),
+        nn.Sigmoid(),
+        nn.Unflatten(1, (1, 28, 28)),
     )

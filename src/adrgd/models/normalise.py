@@ -60,6 +60,11 @@ def normalised(
     return Normalised(module, *(torch.tensor(values, dtype=torch.float64) for values in (means, stds)))
 
 
+def inside(module: nn.Module) -> nn.Module:
+    """The module behind a normalisation, whose parameters are what a file of weights holds."""
+    return module.module if isinstance(module, Normalised) else module
+
+
 def _numbers(text: str, key: str, spec: str) -> list[float]:
     try:
         values = [float(piece) for piece in text.split(",")]

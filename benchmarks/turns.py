@@ -1,0 +1,22 @@
+"""Processor time of several jobs on a machine that is never quite idle: they take turns, and medians are kept."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+from rich.progress import track
+
+
+def seconds_each(
+    jobs: Mapping[str, Callable[[], object]], *, repeat: int, quiet: bool, what: str = "time"
+) -> dict[str, float]:
+    """Median processor seconds of each job over `repeat` rounds, in each of which every job runs once."""
+    found: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in track(range(repeat), what, disable=quiet):
+        for name, job in jobs.items():
+            begin = time.process_time()
+            job()
+            found[name].append(time.process_time() - begin)
+    return {name: statistics.median(values) for name, values in found.items()}

@@ -1,0 +1,26 @@
+"""VGG networks for images of 32 x 32 pixels (Simonyan & Zisserman 2015), with batch normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+VGG19 = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4)
+SMALL = ((16,) * 2, (32,) * 2, (64,) * 2)
+
+
+def vgg(stages: Sequence[Sequence[int]], *, classes: int = 10) -> nn.Sequential:
+    """3 x 3 convolutions with ReLUs, max-pooling behind each stage, and one linear layer; untrained.
+
+    Takes images (B, 3, 32, 32) and returns logits (B, classes).
+    """
+    layers: list[nn.Module] = []
+    channels = 3
+    for stage in stages:
+        for width in stage:
+            layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    side = 32 // 2 ** len(stages)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, classes))
