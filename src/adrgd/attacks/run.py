@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from adrgd.attacks.evaluate import Attack, attack_batch
+from adrgd.attacks.batches import Batch, Workers, split
+from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.data import Images
@@ -33,11 +35,15 @@ def run_attack(
     device: str = "cpu",
     resume: bool = False,
     advance: Advance | None = None,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Attack every image, save everything under `out`, and return the summary.
 
     A batch that was finished is never lost: interrupted at any moment, the same call with `resume=True` goes on with
     the first batch that is missing and ends with the same results.
+
+    Args:
+        workers: what works on the batches, e.g. `adrgd.attacks.ray_workers.RayWorkers()`; this process unless given.
 
     Raises:
         ModelError: the model is in train mode, random, or mixes the rows of a batch.
@@ -48,26 +54,32 @@ def run_attack(
     probe = images.images[: max(2, min(8, len(images)))].to(device)
     check_model(model, probe if len(probe) > 1 else probe.repeat_interleave(2, 0))
     folder = RunFolder(out, config, resume=resume)
-    broken = 0
-    for start in range(0, len(images), batch_size):
-        rows = slice(start, start + batch_size)
-        if not folder.has(start):
-            x, labels = images.images[rows].to(device), images.labels[rows].to(device)
-            try:
-                result = attack_batch(model, x, labels, attack, index=images.index[rows])
-            except AdrgdError:
-                folder.discard_if_empty()
-                raise
-            folder.save(start, result)
-            broken += int(result.success.sum())
-        if advance is not None:
-            advance(min(start + batch_size, len(images)), broken)
+    waiting = [batch for batch in split(images, batch_size) if not folder.has(batch.start)]
+    done, broken = len(images) - sum(map(len, waiting)), 0
+    work = _in_turn(model, attack, waiting, device) if workers is None else workers(model, attack, waiting)
+    try:
+        with closing(work) as results:
+            for batch, result in results:
+                folder.save(batch.start, result)
+                done, broken = done + len(batch), broken + int(result.success.sum())
+                if advance is not None:
+                    advance(done, broken)
+    except AdrgdError:
+        folder.discard_if_empty()
+        raise
     folder.merge()
     table = folder.results()
     summary = summarise(table, config, out=folder.path, skipped=given - len(images))
     folder.write_summary(summary)
     write_report(folder, images, table, summary)
     return summary
+
+
+def _in_turn(
+    model: nn.Module, attack: Attack, batches: Sequence[Batch], device: str
+) -> Generator[tuple[Batch, AttackResult]]:
+    for batch in batches:
+        yield batch, attack_batch(model, batch.images.to(device), batch.labels.to(device), attack, index=batch.index)
 
 
 def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipped: int = 0) -> dict[str, Any]:

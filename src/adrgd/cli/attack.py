@@ -15,9 +15,10 @@ from rich.table import Table
 
 from adrgd import __version__
 from adrgd.attacks.evaluate import Attack
+from adrgd.attacks.ray_workers import RayWorkers
 from adrgd.attacks.run import run_attack
 from adrgd.attacks.threat import Threat
-from adrgd.cli.options import describe, parse, positive
+from adrgd.cli.options import describe, parse, positive, usable_device
 from adrgd.cli.progress import progress_bar
 from adrgd.data import load_data
 from adrgd.errors import UsageError
@@ -32,8 +33,8 @@ class Options:
     """What to attack, and how much."""
 
     model: str
-    """bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.pt2, FILE.pt or package.module:factory?weights=FILE; each
-    also takes ?mean=..&std=.."""
+    """bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.pt2, FILE.pt, timm:NAME, torchvision:NAME or
+    package.module:factory?weights=FILE; each also takes ?mean=..&std=.."""
     data: str
     """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
     norm: Literal["linf", "l2"] = "linf"
@@ -67,7 +68,9 @@ class Options:
     device: str = "cpu"
     """cpu, cuda, cuda:1, ..."""
     threads: int | None = None
-    """Processor threads of torch."""
+    """Processor threads of torch; with --ray of each worker, one unless given."""
+    ray: str | None = None
+    """Work on Ray workers: local for all processors of this machine, or the address of a running cluster."""
     out: Path | None = None
     """Folder for the results; runs/TIME-MODEL-SOLVER unless given."""
     resume: bool = False
@@ -84,7 +87,7 @@ def command(argv: list[str]) -> int:
     positive(options.batch_size, "batch-size")
     if options.resume and options.out is None:
         raise UsageError("--resume needs the run's folder: add --out FOLDER")
-    device = _device(options.device)
+    device = usable_device(options.device)
     threat = Threat(norm=options.norm, eps=options.eps, target=_target(options))
     attack = Attack(
         threat=threat, solver=solver, steps=positive(options.steps, "steps"),
@@ -98,13 +101,16 @@ def command(argv: list[str]) -> int:
             f"{options.model} takes inputs of shape {tuple(model.input_shape)}, but {options.data} holds images of "
             f"shape {tuple(images.images.shape[1:])}; choose a model and data that belong together"
         )
+    workers = None
+    if options.ray is not None:
+        workers = RayWorkers(address=options.ray, threads=options.threads or 1, device=device, spec=options.model)
     out = options.out or Path("runs") / _folder_name(options)
     try:
         with progress_bar() as progress:
             task = progress.add_task("attacking", total=len(images))
             summary = run_attack(
                 model.module, images, attack, out, config=_config(options, attack, solver),
-                batch_size=options.batch_size, device=device, resume=options.resume,
+                batch_size=options.batch_size, device=device, resume=options.resume, workers=workers,
                 advance=lambda done, broken: progress.update(task, completed=done, description=f"{broken} broken"),
             )  # fmt: skip
     except KeyboardInterrupt:
@@ -125,16 +131,6 @@ def _target(options: Options) -> Any:
         raise UsageError("--targeted and --untargeted exclude each other; keep one of them")
     text = options.targeted
     return int(text) if text.lstrip("-").isdigit() else text
-
-
-def _device(name: str) -> str:
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(
-            f"device {name!r} cannot be used ({str(error).splitlines()[0]}); choose another, e.g. cpu"
-        ) from error
-    return name
 
 
 def _config(options: Options, attack: Attack, solver: Solver) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""The batches of a run, and what works on them: this process in turn, unless something else is given."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from adrgd.attacks.evaluate import Attack, AttackResult
+from adrgd.data import Images
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Images (B, ...) with labels (B,), and index (B,), their positions in the whole data set.
+
+    Attributes:
+        start: position of the first image among those of the run; it names the batch.
+    """
+
+    start: int
+    images: Tensor
+    labels: Tensor
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Workers(Protocol):
+    """Whatever attacks batches: it yields each with its result, in any order, and raises what `attack_batch` does."""
+
+    def __call__(
+        self, model: nn.Module, attack: Attack, batches: Sequence[Batch]
+    ) -> Generator[tuple[Batch, AttackResult]]: ...
+
+
+def split(images: Images, size: int) -> list[Batch]:
+    """The batches of a run; their images are views."""
+    parts = [slice(start, start + size) for start in range(0, len(images), size)]
+    return [Batch(part.start, images.images[part], images.labels[part], images.index[part]) for part in parts]

@@ -1,0 +1,104 @@
+"""Attacks for Foolbox 3: `raw, clipped, is_adv = LinfAdrgd()(fmodel, images, labels, epsilons=[0.1, 0.2])`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adrgd.attacks.threat import Norm
+from adrgd.errors import ModelError, UsageError, optional
+from adrgd.integrations.perturb import Method, perturb
+from adrgd.solvers import Solver
+
+optional("foolbox", extra="foolbox")
+
+import eagerpy  # noqa: E402
+from foolbox.attacks.base import (  # noqa: E402
+    FixedEpsilonAttack,
+    get_criterion,
+    raise_if_kwargs,
+    verify_input_bounds,
+)
+from foolbox.criteria import Misclassification, TargetedMisclassification  # noqa: E402
+from foolbox.distances import l2, linf  # noqa: E402
+
+
+class _Adrgd(FixedEpsilonAttack):
+    """A run at each epsilon.
+
+    Args:
+        solver: a name from `adrgd list`, or a solver.
+        steps: iterations of each run.
+        restarts: runs an image; `repeat(n)` multiplies them.
+        loss: a name from `adrgd.objective.LOSSES`.
+        seed: of all randomness.
+        stop_at_success: leave an image as soon as it is broken; otherwise go on raising the loss.
+
+    Raises:
+        UsageError: settings that do not exist.
+    """
+
+    norm: Norm
+
+    def __init__(
+        self,
+        *,
+        solver: str | Solver = "graduated",
+        steps: int = 100,
+        restarts: int = 1,
+        loss: str = "cross-entropy",
+        seed: int = 0,
+        stop_at_success: bool = True,
+    ) -> None:
+        self.solver, self.steps, self.restarts = solver, steps, restarts
+        self.loss, self.seed, self.stop_at_success = loss, seed, stop_at_success
+        Method(**vars(self))
+
+    def run(self, model: Any, inputs: Any, criterion: Any, *, epsilon: float, **kwargs: Any) -> Any:
+        """The inputs found, within epsilon of the given ones.
+
+        Args:
+            model: a Foolbox model of a torch network.
+            criterion: labels, `Misclassification` or `TargetedMisclassification`.
+
+        Raises:
+            UsageError: another criterion.
+            ModelError: a model of another framework.
+        """
+        raise_if_kwargs(kwargs)
+        x, restore_type = eagerpy.astensor_(inputs)
+        if not isinstance(x, eagerpy.PyTorchTensor):
+            raise ModelError(
+                f"expected a Foolbox model and images of torch, found {type(x).__name__}; use PyTorchModel"
+            )
+        verify_input_bounds(x, model)
+        criterion = get_criterion(criterion)
+        if isinstance(criterion, TargetedMisclassification):
+            classes, targeted = criterion.target_classes, True
+        elif isinstance(criterion, Misclassification):
+            classes, targeted = criterion.labels, False
+        else:
+            raise UsageError(f"expected Misclassification or TargetedMisclassification, found {criterion!r}; use these")
+        found = perturb(
+            model, x.raw, classes.raw, Method(**vars(self)), eps=epsilon, norm=self.norm,
+            bounds=(float(model.bounds.lower), float(model.bounds.upper)), targeted=targeted,
+        )  # fmt: skip
+        return restore_type(eagerpy.astensor(found))
+
+    def repeat(self, times: int) -> _Adrgd:
+        """The same attack with that many times the restarts: the same seed would repeat the same run."""
+        settings: dict[str, Any] = vars(self) | {"restarts": self.restarts * times}
+        return type(self)(**settings)
+
+
+class LinfAdrgd(_Adrgd):
+    """Bounds the change of every coordinate."""
+
+    distance = linf
+    norm = "linf"
+
+
+class L2Adrgd(_Adrgd):
+    """Bounds the Euclidean length of the whole change."""
+
+    distance = l2
+    norm = "l2"

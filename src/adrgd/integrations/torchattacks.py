@@ -1,0 +1,72 @@
+"""An attack for torchattacks: `adversarial = Adrgd(model, eps=8 / 255)(images, labels)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from adrgd.errors import MissingExtraError
+from adrgd.integrations.perturb import Method, find_norm, perturb
+from adrgd.solvers import Solver
+
+try:
+    from torchattacks.attack import Attack
+except ImportError as error:
+    raise MissingExtraError(
+        f"this needs the Python package 'torchattacks', which cannot be imported ({error}); no extra brings it, "
+        "since it asks for a torchvision that it never imports: pip install scipy; pip install --no-deps torchattacks"
+    ) from error
+
+
+class Adrgd(Attack):
+    """Our solvers with the manners of torchattacks: images in [0, 1], targeted modes, normalisation.
+
+    Args:
+        model: returns logits (B, C).
+        norm: "Linf" or "L2".
+        eps: the largest perturbation.
+        steps: iterations of each run.
+        restarts: runs an image.
+        solver: a name from `adrgd list`, or a solver.
+        loss: a name from `adrgd.objective.LOSSES`.
+        seed: of all randomness; the targets of `set_mode_targeted_random` are torchattacks' own and follow torch's.
+        stop_at_success: leave an image as soon as it is broken; otherwise go on raising the loss.
+
+    Raises:
+        UsageError: settings that do not exist.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        norm: str = "Linf",
+        eps: float = 8 / 255,
+        steps: int = 100,
+        restarts: int = 1,
+        solver: str | Solver = "graduated",
+        loss: str = "cross-entropy",
+        seed: int = 0,
+        stop_at_success: bool = True,
+    ) -> None:
+        super().__init__("Adrgd", model)
+        self.norm, self.eps, self.steps, self.restarts, self.solver = norm, eps, steps, restarts, solver
+        self.loss, self.seed, self.stop_at_success = loss, seed, stop_at_success
+        self.supported_mode = ["default", "targeted"]
+        find_norm(norm)
+        self._method()
+
+    def forward(self, inputs: Tensor, labels: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """The inputs found; torchattacks has undone the normalisation, if it knows of one, and will apply it again."""
+        images, labels = inputs.detach().to(self.device), labels.detach().to(self.device)
+        classes = self.get_target_label(images, labels) if self.targeted else labels
+        return perturb(
+            self.get_logits, images, classes, self._method(), eps=self.eps, norm=find_norm(self.norm),
+            bounds=(0.0, 1.0), targeted=self.targeted,
+        )  # fmt: skip
+
+    def _method(self) -> Method:
+        return Method(
+            solver=self.solver, steps=self.steps, restarts=self.restarts, loss=self.loss, seed=self.seed,
+            stop_at_success=self.stop_at_success,
+        )  # fmt: skip
