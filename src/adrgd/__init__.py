@@ -1,7 +1,7 @@
 """Optimise the inputs of trained ReLU networks."""
 
 from adrgd.data import Images, load_data
-from adrgd.domain import Box, L2Ball, LinfBall
+from adrgd.domain import Box, Everywhere, L2Ball, LinfBall
 from adrgd.errors import (
     AdrgdError,
     DataError,
@@ -47,6 +47,7 @@ __all__ = [
     "Classify",
     "DataError",
     "DomainError",
+    "Everywhere",
     "GradientStep",
     "GraduatedADR",
     "GraduatedGates",

@@ -1,4 +1,4 @@
-"""Where inputs may be: a box, a ball in the largest or the Euclidean norm, and a ball cut by a box.
+"""Where inputs may be: a box, a ball in the largest or the Euclidean norm, a ball cut by a box, or everywhere.
 
 A domain is first described (numbers or tensors, for all rows or one row each) and then *bound* to a batch by
 `domain.bind(x0)`, which checks every shape and value. The bound domain projects, samples and gives steepest directions
@@ -107,6 +107,37 @@ class L2Ball:
     def bind(self, x: Tensor) -> BoundL2Ball:
         centre, eps, box = _ball(self.centre, self.eps, self.box, x)
         return BoundL2Ball(centre, eps, box)
+
+
+@dataclass(frozen=True)
+class Everywhere:
+    """No bounds. `spread` is the natural length of a coordinate: starts are normal with this standard deviation."""
+
+    spread: float = 1.0
+
+    def bind(self, x: Tensor) -> BoundEverywhere:
+        if not 0 < self.spread < float("inf"):
+            raise DomainError(f"the spread of an unbounded domain must be positive and finite, found {self.spread:g}")
+        return BoundEverywhere(torch.full_like(x, self.spread))
+
+
+@dataclass(frozen=True)
+class BoundEverywhere:
+    """All of space; `scale` (B, ...) is the natural length of each coordinate."""
+
+    scale: Tensor
+
+    def project(self, x: Tensor) -> Tensor:
+        return x
+
+    def contains(self, x: Tensor) -> Tensor:
+        return x.isfinite().flatten(1).all(1)
+
+    def sample(self, random: RowRandom, label: str = "start") -> Tensor:
+        return random.normal(tuple(self.scale.shape[1:]), label, dtype=self.scale.dtype) * self.scale
+
+    def steepest(self, gradient: Tensor) -> Tensor:
+        return gradient.sign() * self.scale
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
-import jinja2
 import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.data import Images
 from adrgd.files import write_text
+from adrgd.page import chart, data_url, render
 
 GALLERY = 12  # images shown: broken ones first
 
@@ -40,9 +35,8 @@ class Card:
 def write_report(folder: RunFolder, images: Images, table: dict[str, Any], summary: dict[str, Any]) -> None:
     """Write report.html from a finished run's own files; `table` is `folder.results()`."""
     tensors = folder.tensors()
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    source = resources.files("adrgd.attacks").joinpath("report.html.j2").read_text(encoding="utf-8")
-    page = environment.from_string(source).render(
+    page = render(
+        "attacks/report.html.j2",
         summary=summary,
         config=json.dumps(summary["config"], indent=2),
         success_curve=_success_curve(table, summary),
@@ -57,33 +51,13 @@ def _success_curve(table: dict[str, Any], summary: dict[str, Any]) -> str:
     steps = summary["config"]["steps"]
     first = table["first_success"]
     share = [float(((first >= 0) & (first <= t)).mean()) for t in range(steps + 1)]
-    return _svg(range(steps + 1), share, "share of images broken", (0.0, 1.0))
+    return chart(range(steps + 1), {"": share}, xlabel="iteration", ylabel="share of images broken", limits=(0.0, 1.0))
 
 
 def _loss_curve(history: Any) -> str:
     """The mean of each image's best loss so far, in its first run."""
     finite = np.where(np.isfinite(history), history, np.nan)
-    return _svg(range(history.shape[1]), np.nanmean(finite, axis=0), "mean best loss", None)
-
-
-def _svg(x: Any, y: Any, label: str, limits: tuple[float, float] | None) -> str:
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(5.2, 2.9), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(x, y, color="#1f6fb2", linewidth=2)
-    axes.set_xlabel("iteration")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylabel(label)
-    if limits is not None:
-        axes.set_ylim(*limits)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
-    text = file.getvalue()
-    return text[text.index("<svg") :]
+    return chart(range(history.shape[1]), {"": np.nanmean(finite, axis=0)}, xlabel="iteration", ylabel="mean best loss")
 
 
 def _cards(images: Images, table: dict[str, Any], adversarial: Tensor) -> list[Card]:
@@ -105,9 +79,9 @@ def _cards(images: Images, table: dict[str, Any], adversarial: Tensor) -> list[C
                 before=_name(images, table["clean_prediction"][k]),
                 after=_name(images, table["adversarial_prediction"][k]),
                 note=_note(bool(table["success"][k]), first),
-                clean=_png(clean),
-                change=_png(_change(found - clean)),
-                adversarial=_png(found),
+                clean=data_url(clean),
+                change=data_url(_change(found - clean)),
+                adversarial=data_url(found),
                 broken=bool(table["success"][k]),
             )
         )
@@ -127,12 +101,3 @@ def _name(images: Images, label: Any) -> str:
 def _change(difference: Tensor) -> Tensor:
     """Grey for no change; the largest change of the image becomes black or white."""
     return 0.5 + 0.5 * difference / difference.abs().max().clamp_min(1e-12)
-
-
-def _png(image: Tensor) -> str:
-    """(C, H, W) in [0, 1] as a data URL; other channel counts than 1 and 3 show their first channel."""
-    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-    picture = Image.fromarray(pixels.permute(1, 2, 0).numpy() if len(pixels) == 3 else pixels[0].numpy())
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -15,6 +15,7 @@ COMMANDS = {
     "maximize": "maximise one output of a network over a box, with a proof on request",
     "falsify": "search a counterexample to a VNN-LIB property of an ONNX network",
     "train": "train a classifier on clean or adversarial images",
+    "reconstruct": "find the codes of a generator that explain what was measured of images",
     "rl": "train agents whose actions are refined by maximising the critic, and watch them",
     "list": "show solvers, presets, losses, bundled models and data",
 }

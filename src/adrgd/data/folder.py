@@ -30,7 +30,7 @@ def read_folder(folder: Path, query: Mapping[str, str], span: Span) -> Raw:
     chosen = files[span.within(len(files), spec=f"folder:{folder}")]
     images: list[Array] = []
     for file, _ in chosen:
-        images.append(_decode(file, mode, size))
+        images.append(decode_image(file, mode, size))
         if images[-1].shape != images[0].shape:
             raise DataError(
                 f"expected images of one size, found {_pixels(images[0])} in {str(chosen[0][0])!r} and "
@@ -49,7 +49,12 @@ def _size(query: Mapping[str, str]) -> int | None:
     return int(text)
 
 
-def _decode(path: Path, mode: str, size: int | None) -> Array:
+def decode_image(path: Path, mode: str, size: int | None = None) -> Array:
+    """(C, H, W) uint8 of one file, in the mode "L" or "RGB", its shorter side brought to `size`.
+
+    Raises:
+        DataError: it is no such image.
+    """
     try:
         with Image.open(path) as file:
             if file.mode.startswith(("I", "F")):

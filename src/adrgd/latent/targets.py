@@ -1,0 +1,62 @@
+"""Images to be reconstructed: a file, a folder of files, or a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from adrgd.data import load_data
+from adrgd.data.folder import decode_image
+from adrgd.errors import DataError
+
+
+@dataclass(frozen=True)
+class Targets:
+    """`images` float32 (N, C, H, W) in [0, 1], and what each is called."""
+
+    images: Tensor
+    names: tuple[str, ...]
+
+
+def read_targets(spec: str, shape: tuple[int, int, int], *, limit: int | None = None) -> Targets:
+    """Read images of the shape (C, H, W) that a generator makes.
+
+    Args:
+        spec: an image file, a folder of them, or a data set in one of the forms of `load_data`.
+        limit: how many at most.
+
+    Raises:
+        DataError: there are none, or one cannot be read or has another size.
+    """
+    place = Path(spec).expanduser()
+    if not place.exists() and ":" in spec:
+        data = load_data(spec, limit=limit)
+        _check(tuple(data.images.shape[1:]), shape, spec)
+        return Targets(data.images, tuple(f"{index:05d}" for index in data.index.tolist()))
+    if not place.exists():
+        raise DataError(f"expected an image, a folder of images or a data set such as bundled:mnist, found no {spec!r}")
+    if shape[0] not in (1, 3):
+        raise DataError(f"files hold images of 1 or 3 channels, but the generator makes {shape[0]}; use npz:FILE")
+    readable = Image.registered_extensions()
+    files = [place] if place.is_file() else sorted(f for f in place.iterdir() if f.suffix.lower() in readable)
+    if not files:
+        raise DataError(f"expected image files in {spec!r}, found none; check the path")
+    images = []
+    for file in files[:limit]:
+        pixels = decode_image(file, "L" if shape[0] == 1 else "RGB")
+        _check(tuple(pixels.shape), shape, str(file))
+        images.append(torch.from_numpy(pixels.astype(np.float32) / np.float32(255)))
+    return Targets(torch.stack(images), tuple(file.stem for file in files[:limit]))
+
+
+def _check(found: tuple[int, ...], shape: tuple[int, int, int], where: str) -> None:
+    if found != shape:
+        raise DataError(
+            f"the generator makes images of {shape[2]} x {shape[1]} pixels and {shape[0]} channels, found "
+            f"{found[2]} x {found[1]} and {found[0]} in {where!r}; resize them, or convert their channels"
+        )

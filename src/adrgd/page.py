@@ -1,0 +1,75 @@
+"""Pages that a person can open: one HTML file each, pictures and curves inside, no network."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import jinja2
+import torch
+from PIL import Image
+from torch import Tensor
+
+COLOURS = ("#1f6fb2", "#c8553d", "#3a8f5c", "#8a6bbf", "#8c8c8c")
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template of the package, named by its path inside it; all of them extend page.html.j2."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template(template).render(**values)
+
+
+def chart(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    limits: tuple[float, float] | None = None,
+    log: bool = False,
+) -> str:
+    """Curves over x as an SVG element; a legend when there is more than one."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(5.2, 2.9), layout="constrained")
+    axes = figure.add_subplot()
+    for colour, (name, y) in zip(COLOURS, lines.items(), strict=False):
+        axes.plot(x, y, color=colour, linewidth=2, label=name)
+    axes.set_xlabel(xlabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel(ylabel)
+    if limits is not None:
+        axes.set_ylim(*limits)
+    if log:
+        axes.set_yscale("log")
+    if len(lines) > 1:
+        axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :]
+
+
+def picture(image: Tensor) -> Image.Image:
+    """(C, H, W) in [0, 1] as a picture; other channel counts than 1 and 3 show their first channel."""
+    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    return Image.fromarray(pixels.permute(1, 2, 0).numpy() if len(pixels) == 3 else pixels[0].numpy())
+
+
+def data_url(image: Tensor) -> str:
+    """(C, H, W) in [0, 1] as the address of an image element."""
+    file = io.BytesIO()
+    picture(image).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _source(name: str) -> str:
+    return resources.files("adrgd").joinpath(name).read_text(encoding="utf-8")
