@@ -135,7 +135,7 @@ def run(
     }  # fmt: skip
 
 
-class Spent(Exception):
+class SpentError(Exception):
     """A start has had its share of the passes."""
 
 
@@ -148,11 +148,14 @@ def lbfgs(
     errors, curves = [], []
     for target in targets:
         measured, best, curve = see(target[None]), (np.inf, np.zeros(world.code)), []
+        ends: list[int] = []
 
-        def value(z: Any, measured: Tensor = measured, curve: list[float] = curve) -> tuple[float, Any]:
+        def value(
+            z: Any, measured: Tensor = measured, curve: list[float] = curve, ends: list[int] = ends
+        ) -> tuple[float, Any]:
             nonlocal best
-            if len(curve) >= last:
-                raise Spent
+            if len(curve) >= ends[-1]:
+                raise SpentError
             point = torch.as_tensor(z, dtype=torch.float32)[None].requires_grad_(True)
             loss = (see(world.generator(point)) - measured).square().sum()
             (gradient,) = torch.autograd.grad(loss, point)
@@ -161,8 +164,9 @@ def lbfgs(
             return loss.item(), gradient[0].double().numpy()
 
         for _ in range(10):
-            start, last = torch.randn(world.code, generator=random).double().numpy(), len(curve) + passes // 20
-            with suppress(Spent):
+            start = torch.randn(world.code, generator=random).double().numpy()
+            ends.append(len(curve) + passes // 20)
+            with suppress(SpentError):
                 minimize(value, start, jac=True, method="L-BFGS-B")
         with torch.no_grad():
             image = world.generator(torch.as_tensor(best[1], dtype=torch.float32)[None])
