@@ -163,7 +163,7 @@ def markdown(options: Options, result: dict[str, Any]) -> str:
         lines.append(f"| {' | '.join([name, *cells])} |")
     what = (
         f"`{options.model}`, linf {options.eps:g}, graduated, {options.steps} iterations, nothing dropped; "
-        f"{options.limit} images in batches of {options.batch_size}. {os.cpu_count()} processors with other work to do "
+        f"{options.limit} images in batches of {options.batch_size}. {os.cpu_count()} processors "
         f"(load averages {', '.join(f'{load:.1f}' for load in result['load'])}), {platform.machine()}, torch "
         f"{torch.__version__}, ray {ray.__version__}, one thread each. Medians of {options.rounds} rounds, all rounds "
         "in brackets."

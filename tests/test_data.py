@@ -229,9 +229,22 @@ def test_folders_of_classes(folder: Path) -> None:
 def test_only_the_images_asked_for_are_decoded(folder: Path) -> None:
     (folder / "cat" / "a.png").write_bytes(b"damaged")
     data = load_data(f"folder:{folder}", offset=1, limit=1)
-    assert (data.index.tolist(), data.labels.tolist()) == ([1], [1])
-    with pytest.raises(DataError, match="an image with 8 bits"):
-        load_data(f"folder:{folder}")
+    assert (data.index.tolist(), data.labels.tolist(), data.skipped) == ([1], [1], ())
+
+
+def test_damaged_images_are_skipped_and_named(folder: Path) -> None:
+    """The others keep their positions; a folder of which nothing can be read is an error."""
+    whole = load_data(f"folder:{folder}")
+    file = folder / "cat" / "a.png"
+    file.write_bytes(file.read_bytes()[:40])
+    with pytest.warns(UserWarning, match=r"1 of 3 images are skipped: .*a\.png"):
+        data = load_data(f"folder:{folder}")
+    assert (data.index.tolist(), data.labels.tolist()) == ([1, 2], [1, 1])
+    assert torch.equal(data.images, whole.images[1:])
+    assert len(data.skipped) == 1
+    assert "a.png" in data.skipped[0]
+    with pytest.raises(DataError, match=r"expected an image in .*a\.png"):
+        load_data(f"folder:{folder}", limit=1)
 
 
 def test_sizes_must_agree_unless_one_is_given(folder: Path) -> None:

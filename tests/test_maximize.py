@@ -102,6 +102,23 @@ def test_rows_that_finish_leave_the_others_alone(name: str, mlp: nn.Module, x0: 
     assert (dropped.backwards[dropped.reached] < kept.backwards[dropped.reached]).all()
 
 
+def test_a_group_is_dropped_together() -> None:
+    """Row 1 reaches its goal at iteration 2 and takes row 0 of its group with it; row 2 goes on alone."""
+    seen: list[list[int]] = []
+
+    def objective(x: Tensor, rows: Tensor) -> Score:
+        seen.append(rows.tolist())
+        return Score(x.sum(1), (rows == 1) & (x[:, 0] > 0.3))
+
+    solution = maximize(
+        objective, torch.zeros(3, 1), domain=Box(-1.0, 1.0), solver=PGD(step=Steepest(length=0.2, schedule="constant")),
+        steps=4, group=torch.tensor([7, 7, 2]), check=False,
+    )  # fmt: skip
+    assert seen == [[0, 1, 2]] * 3 + [[2]] * 2
+    assert solution.reached.tolist() == [False, True, False]
+    assert solution.forwards.tolist() == [3, 3, 5]
+
+
 def test_a_finished_row_stops_costing() -> None:
     """Row 0 is at its goal from the start, row 1 never; the network sees row 0 once."""
     sizes: list[int] = []
@@ -248,6 +265,7 @@ def test_malformed_objectives(objective: object, sentence: str) -> None:
         ({"steps": 0}, UsageError),
         ({"restarts": 0}, UsageError),
         ({"identity": torch.arange(3)}, UsageError),
+        ({"group": torch.arange(3)}, UsageError),
         ({"domain": Box(1.0, -1.0)}, DomainError),
     ],
 )

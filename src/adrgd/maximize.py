@@ -92,6 +92,7 @@ def maximize(
     first_restart: int = 0,
     seed: int = 0,
     identity: Tensor | None = None,
+    group: Tensor | None = None,
     stop_at_goal: bool = True,
     check: bool = True,
     history: bool = False,
@@ -110,7 +111,8 @@ def maximize(
         seed: the same seed gives the same bits on the same machine.
         identity: (B,) integers that name the rows, so that a row's random numbers do not depend on its place in the
             batch; 0 .. B-1 unless given.
-        stop_at_goal: drop a row, restarts included, as soon as it reaches its goal.
+        group: (B,) integers; rows of one group are dropped together. Each row is a group of its own unless given.
+        stop_at_goal: drop a row, restarts and its group included, as soon as it reaches its goal.
         check: verify first that the objective is a fixed function that treats rows independently (three evaluations).
         history: keep the best value of each iteration.
         on_iteration: called with t and the best so far after each evaluation; returning True ends the run there.
@@ -120,7 +122,8 @@ def maximize(
         ModelError: the objective is random or mixes rows.
         NonFiniteError: a value or gradient is NaN or infinite; it carries the best points so far.
     """
-    run = _Run(objective, x0, domain, solver or GraduatedADR(), steps, restarts, first_restart, seed, identity, history)
+    solver = solver or GraduatedADR()
+    run = _Run(objective, x0, domain, solver, steps, restarts, first_restart, seed, identity, group, history)
     if check:
         _check_rows(run.problem, run.x)
     run.loop(stop_at_goal, on_iteration)
@@ -141,9 +144,10 @@ class _Run:
         first_restart: int,
         seed: int,
         identity: Tensor | None,
+        group: Tensor | None,
         history: bool,
     ) -> None:
-        _check_request(x0, steps, restarts, identity)
+        _check_request(x0, steps, restarts, {"identity": identity, "group": group})
         self.began = time.perf_counter()
         self.solver, self.seed, self.asked, self.count = solver, seed, steps, len(x0)
         self.steps = min(steps, solver.most_steps or steps)
@@ -164,6 +168,7 @@ class _Run:
         )  # fmt: skip
         total = len(rows)
         self.owner = rows
+        self.group = rows if group is None else torch.unique(group.to(device), return_inverse=True)[1][rows]
         self.active = torch.arange(total, device=device)
         self.best_x = self.x.clone()
         self.best_value = torch.full((total,), -torch.inf, dtype=x0.dtype, device=device)
@@ -224,8 +229,10 @@ class _Run:
             self.trace.append(self.best_value.view(-1, self.count).amax(0))
 
     def _finished(self) -> Tensor:
-        """(active,) whether the row, or another run of the same row, has reached its goal."""
-        return self.best_reached.view(-1, self.count).any(0)[self.owner[self.active]]
+        """(active,) whether the row, or another of its runs or of its group, has reached its goal."""
+        reached = torch.zeros(self.count, dtype=torch.bool, device=self.group.device)
+        reached[self.group[self.best_reached]] = True
+        return reached[self.group[self.active]]
 
     def _drop(self, keep: Tensor, tree: tuple[Tensor, Any, Any]) -> tuple[Tensor, Any, Any]:
         index = keep.nonzero()[:, 0]
@@ -292,7 +299,7 @@ def _takes_rows(objective: Objective) -> bool:
         return False
 
 
-def _check_request(x0: Tensor, steps: int, restarts: int, identity: Tensor | None) -> None:
+def _check_request(x0: Tensor, steps: int, restarts: int, names: dict[str, Tensor | None]) -> None:
     if not isinstance(x0, Tensor) or x0.dim() < 2 or len(x0) == 0 or not x0.is_floating_point():
         found = f"{x0.dtype} of shape {tuple(x0.shape)}" if isinstance(x0, Tensor) else type(x0).__name__
         raise UsageError(f"x0 must be a floating-point tensor of one row a problem, shape (B, ...); found {found}")
@@ -300,5 +307,6 @@ def _check_request(x0: Tensor, steps: int, restarts: int, identity: Tensor | Non
         raise DomainError("x0 holds NaN or infinite values; expected finite numbers")
     if steps < 1 or restarts < 1:
         raise UsageError(f"steps and restarts must be at least 1, found {steps} and {restarts}")
-    if identity is not None and identity.shape != (len(x0),):
-        raise UsageError(f"identity must name each of {len(x0)} rows; found shape {tuple(identity.shape)}")
+    for word, given in names.items():
+        if given is not None and given.shape != (len(x0),):
+            raise UsageError(f"{word} must name each of {len(x0)} rows; found shape {tuple(given.shape)}")

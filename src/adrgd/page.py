@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from itertools import cycle, product
 from typing import Any
 
 import jinja2
@@ -14,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 COLOURS = ("#1f6fb2", "#c8553d", "#3a8f5c", "#8a6bbf", "#8c8c8c")
+DASHES = ("-", "--", ":")  # once the colours are used up
 
 
 def render(template: str, **values: Any) -> str:
@@ -32,23 +34,31 @@ def chart(
     ylabel: str,
     limits: tuple[float, float] | None = None,
     log: bool = False,
+    log_x: bool = False,
 ) -> str:
     """Curves over x as an SVG element; a legend when there is more than one."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(5.2, 2.9), layout="constrained")
+    many = len(lines) > len(COLOURS)  # their names take a place of their own beside the curves
+    figure = Figure(figsize=(7.8 if many else 5.2, 2.9), layout="constrained")
     axes = figure.add_subplot()
-    for colour, (name, y) in zip(COLOURS, lines.items(), strict=False):
-        axes.plot(x, y, color=colour, linewidth=2, label=name)
+    looks = cycle(product(DASHES, COLOURS))
+    for (dash, colour), (name, y) in zip(looks, lines.items(), strict=False):
+        axes.plot(x, y, dash, color=colour, linewidth=2, label=name)
     axes.set_xlabel(xlabel)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if log_x:
+        axes.set_xscale("log")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(ylabel)
     if limits is not None:
         axes.set_ylim(*limits)
     if log:
         axes.set_yscale("log")
-    if len(lines) > 1:
+    if many:
+        figure.legend(frameon=False, fontsize="small", loc="outside right upper")
+    elif len(lines) > 1:
         axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

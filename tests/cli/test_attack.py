@@ -214,3 +214,30 @@ def test_saved_networks(form: str, tmp_path: Path, capsys: pytest.CaptureFixture
         summary = json.loads(capsys.readouterr().out)
         rates.append((summary["success_rate"], summary["forward_passes"], round(summary["mean_loss"], 3)))
     assert rates[0] == rates[1]
+
+
+def test_the_ensemble_has_a_budget_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*BASE, "--limit", "6", "--solver", "standard"]
+    assert run([*words, "--budget", "150", "--json", "--out", str(tmp_path / "run")]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["config"]["solver"] == {"name": "standard", "budget": 150}
+    assert summary["forward_passes"] + summary["backward_passes"] <= 6 * 150
+    assert "up to 150 passes an image" in (tmp_path / "run" / "report.html").read_text()
+    assert run([*words, "--out", str(tmp_path / "run"), "--budget", "150", "--resume"]) == 0
+    assert "budget, passes an image" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--step", "adam"], "--step needs a solver with one step rule, found standard"),
+        (["--budget", "3"], "at least 50 passes"),
+        (["--steps", "7"], "leave that out"),
+        (["--keep-going"], "stops at success"),
+    ],
+)
+def test_what_the_ensemble_refuses(
+    flags: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*BASE, "--limit", "6", "--solver", "standard", *flags, "--out", str(tmp_path / "run")]) == 2
+    assert words in capsys.readouterr().err

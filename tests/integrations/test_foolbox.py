@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from adrgd import ModelError, UsageError
+from adrgd.attacks import Standard
 
 from .conftest import Case
 
@@ -44,6 +45,11 @@ def test_each_epsilon_is_one_of_our_attacks(case: Case, ours: Any, fmodel: Any) 
         assert torch.allclose(found, cut, atol=1e-6)
         assert torch.equal(adversarial, case.predictions(cut) != case.labels)
     assert is_adv[0].sum() < is_adv[2].sum()
+
+
+def test_the_ensemble(case: Case, ours: Any, fmodel: Any) -> None:
+    raw, _, _ = ours.LinfAdrgd(solver=Standard(budget=120))(fmodel, case.images, case.labels, epsilons=0.25)
+    assert torch.equal(raw, case.attack(0.25, steps=100, solver=Standard(budget=120)).adversarial)
 
 
 def test_one_epsilon_gives_tensors(case: Case, ours: Any, fmodel: Any) -> None:

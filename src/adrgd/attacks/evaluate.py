@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from adrgd.attacks.best import Best
+from adrgd.attacks.case import Case, finite_logits
+from adrgd.attacks.standard import Standard, run_standard
 from adrgd.attacks.threat import Threat
-from adrgd.errors import AdrgdError, DataError, ModelError
+from adrgd.errors import AdrgdError, UsageError
 from adrgd.maximize import maximize
-from adrgd.objective import Classify, Loss, Misclassify, Score, better, find_loss
-from adrgd.rows import column
+from adrgd.objective import Score, find_loss
 from adrgd.solvers import GraduatedADR, Solver
 
 MOST_RUNS = 16  # restarts of one image that run side by side
@@ -25,7 +27,7 @@ class Attack:
 
     Attributes:
         threat: the allowed perturbations and the goal.
-        solver: what moves the inputs.
+        solver: what moves the inputs, or `Standard`, an ensemble that divides its own budget into runs.
         steps: iterations of each run.
         restarts: runs an image; the first begins at the clean image unless the solver starts at random.
         loss: a name from `adrgd.objective.LOSSES`.
@@ -34,7 +36,7 @@ class Attack:
     """
 
     threat: Threat = field(default_factory=Threat)
-    solver: Solver = field(default_factory=GraduatedADR)
+    solver: Solver | Standard = field(default_factory=GraduatedADR)
     steps: int = 100
     restarts: int = 1
     loss: str = "cross-entropy"
@@ -43,6 +45,13 @@ class Attack:
 
     def __post_init__(self) -> None:
         find_loss(self.loss, targeted=False)
+        if isinstance(self.solver, Standard):
+            own = {"steps": 100, "restarts": 1, "stop_at_success": True}
+            if changed := [name for name, value in own.items() if getattr(self, name) != value]:
+                raise UsageError(
+                    f"standard divides its own budget and stops at success, found another setting of "
+                    f"{' and '.join(changed)}; leave that out, and set the budget instead"
+                )
 
 
 @dataclass(frozen=True)
@@ -94,29 +103,24 @@ def attack_batch(
     """
     began = time.perf_counter()
     index = torch.arange(len(images)) if index is None else index
-    clean = _in_range(images, attack.threat)
-    logits = _logits(model, clean)
-    if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < logits.shape[1]):
-        raise DataError(
-            f"labels must lie between 0 and {logits.shape[1] - 1} for a model of {logits.shape[1]} classes, found "
-            f"{int(labels.min())} to {int(labels.max())}"
-        )
-    target = attack.threat.targets(labels, logits, index, attack.seed)
-    goal = labels if target is None else target
-    loss = find_loss(attack.loss, targeted=target is not None)
-    best = _Best(clean, attack.steps)
-    _run_waves(model, clean, goal, index, attack, loss, best)
+    case = Case.of(model, images, labels, index, attack.threat, loss=attack.loss, seed=attack.seed)
+    clean = case.clean
+    best = Best(clean, attack.steps)
+    if isinstance(attack.solver, Standard):
+        run_standard(case, attack.solver, attack.seed, best)
+    else:
+        _run_waves(case, attack.solver, attack, best)
 
     adversarial = best.x
-    checked = _logits(model, adversarial)
+    checked = finite_logits(model, adversarial)
     prediction = checked.argmax(1)
     if not attack.threat.around(clean).bind(clean).contains(adversarial).all():
         raise AdrgdError("an adversarial input left its ball or box; this is a defect of adrgd, please report it")
     return AttackResult(
-        index=index, label=labels, target=torch.full_like(labels, -1) if target is None else target,
-        clean_prediction=logits.argmax(1), adversarial_prediction=prediction,
-        clean_loss=loss(logits, goal).detach(), adversarial_loss=loss(checked, goal).detach(),
-        success=(prediction != labels) if target is None else (prediction == target),
+        index=index, label=labels, target=torch.full_like(labels, -1) if case.target is None else case.target,
+        clean_prediction=case.logits.argmax(1), adversarial_prediction=prediction,
+        clean_loss=case.loss(case.logits, case.goal), adversarial_loss=case.loss(checked, case.goal),
+        success=case.broken(prediction),
         first_success=best.first, forward_passes=best.forwards, backward_passes=best.backwards,
         distance=attack.threat.distance(adversarial, clean),
         seconds=torch.full((len(clean),), (time.perf_counter() - began) / max(1, len(clean)), dtype=torch.float64),
@@ -124,78 +128,21 @@ def attack_batch(
     )  # fmt: skip
 
 
-class _Best:
-    """The best point of each image over the waves of restarts."""
-
-    def __init__(self, clean: Tensor, steps: int) -> None:
-        count, device = len(clean), clean.device
-        self.x = clean.clone()
-        self.value = torch.full((count,), -torch.inf, dtype=clean.dtype, device=device)
-        self.reached = torch.zeros(count, dtype=torch.bool, device=device)
-        self.first = torch.full((count,), -1, device=device)
-        self.forwards = torch.zeros(count, dtype=torch.int64, device=device)
-        self.backwards = torch.zeros(count, dtype=torch.int64, device=device)
-        self.history = torch.full((count, steps + 1), -torch.inf, dtype=clean.dtype, device=device)
-
-
-def _run_waves(
-    model: Callable[[Tensor], Tensor],
-    clean: Tensor,
-    goal: Tensor,
-    index: Tensor,
-    attack: Attack,
-    loss: Loss,
-    best: _Best,
-) -> None:
+def _run_waves(case: Case, solver: Solver, attack: Attack, best: Best) -> None:
     """Runs 0, 1, 2-3, 4-7, ...: later waves meet fewer images, and never depend on the batch size."""
     done = 0
     while done < attack.restarts:
         runs = min(max(1, done), MOST_RUNS, attack.restarts - done)
-        standing = torch.arange(len(clean), device=clean.device)
-        if done and attack.stop_at_success:
-            standing = (~best.reached).nonzero()[:, 0]
-        for rows in torch.split(standing, max(1, len(clean) // runs)):
-            objective = (
-                Misclassify(model, goal[rows], loss)
-                if attack.threat.target is None
-                else Classify(model, goal[rows], loss)
-            )
+        everyone = torch.arange(len(case.clean), device=case.clean.device)
+        standing = best.standing() if done and attack.stop_at_success else everyone
+        for rows in torch.split(standing, max(1, len(case.clean) // runs)):
             solution = maximize(
-                objective, clean[rows], domain=attack.threat.around(clean[rows]), solver=attack.solver,
-                steps=attack.steps, restarts=runs, first_restart=done, seed=attack.seed, identity=index.to(rows)[rows],
+                case.objective(rows), case.clean[rows], domain=case.around(rows), solver=solver,
+                steps=attack.steps, restarts=runs, first_restart=done, seed=attack.seed, identity=case.index[rows],
                 stop_at_goal=attack.stop_at_success, check=False, history=done == 0,
             )  # fmt: skip
-            had, value = best.reached[rows], best.value[rows]
-            improved = better(Score(solution.value, solution.reached), Score(value, had))
-            best.x[rows] = torch.where(column(improved, clean), solution.x, best.x[rows])
-            best.value[rows] = torch.where(improved, solution.value, value)
-            fresh = solution.reached & ~had
-            best.first[rows] = torch.where(fresh, solution.first_reached, best.first[rows])
-            best.reached[rows] |= solution.reached
-            best.forwards[rows] += solution.forwards
-            best.backwards[rows] += solution.backwards
+            best.update(rows, solution.x, Score(solution.value, solution.reached), solution.first_reached)
+            best.spend(rows, solution)
             if solution.history is not None:
-                best.history[rows, : len(solution.history)] = solution.history.T
-                best.history[rows, len(solution.history) :] = solution.history[-1][:, None]
+                best.remember(rows, solution.history)
         done += runs
-
-
-def _in_range(images: Tensor, threat: Threat) -> Tensor:
-    low, high = (float(images.min()), float(images.max())) if images.numel() else (threat.lower, threat.upper)
-    if not (threat.lower - 1e-6 <= low and high <= threat.upper + 1e-6):  # NaN fails too
-        raise DataError(
-            f"images must lie in [{threat.lower:g}, {threat.upper:g}], found values from {low:g} to {high:g}; "
-            "rescale them, and put any normalisation inside the model (?mean=..&std=..)"
-        )
-    return images.clamp(threat.lower, threat.upper)
-
-
-def _logits(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    with torch.no_grad():
-        logits = model(x)
-    if logits.dim() != 2 or len(logits) != len(x):
-        raise ModelError(f"the model must return logits of shape ({len(x)}, classes), found {tuple(logits.shape)}")
-    if not logits.isfinite().all():
-        row = int((~logits.isfinite()).any(1).nonzero()[0])
-        raise ModelError(f"the model's logits are not finite for row {row} of the batch; check its weights and inputs")
-    return logits

@@ -48,8 +48,8 @@ def write_report(folder: RunFolder, images: Images, table: dict[str, Any], summa
 
 def _success_curve(table: dict[str, Any], summary: dict[str, Any]) -> str:
     """The share of images broken by each iteration; restarts count with the iteration of their own run."""
-    steps = summary["config"]["steps"]
     first = table["first_success"]
+    steps = max(summary["config"]["steps"], int(first.max()))  # an ensemble counts on over its runs
     share = [float(((first >= 0) & (first <= t)).mean()) for t in range(steps + 1)]
     return chart(range(steps + 1), {"": share}, xlabel="iteration", ylabel="share of images broken", limits=(0.0, 1.0))
 

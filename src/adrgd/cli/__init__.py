@@ -12,6 +12,7 @@ from adrgd.errors import AdrgdError
 
 COMMANDS = {
     "attack": "attack a classifier over a data set, into a folder with results and a report",
+    "evaluate": "evaluate models under many attacks, other libraries' among them, and check the attacks",
     "maximize": "maximise one output of a network over a box, with a proof on request",
     "falsify": "search a counterexample to a VNN-LIB property of an ONNX network",
     "train": "train a classifier on clean or adversarial images",

@@ -17,6 +17,7 @@ from adrgd import __version__
 from adrgd.attacks.evaluate import Attack
 from adrgd.attacks.ray_workers import RayWorkers
 from adrgd.attacks.run import run_attack
+from adrgd.attacks.standard import Standard, find_attacker
 from adrgd.attacks.threat import Threat
 from adrgd.cli.options import describe, parse, positive, usable_device
 from adrgd.cli.progress import progress_bar
@@ -42,11 +43,12 @@ class Options:
     eps: float
     """The largest perturbation."""
     solver: str = "graduated"
-    """A solver of `adrgd list`; adr:PRESET for one of ADR-GD's presets. Its own flags are below."""
+    """standard, the ensemble to judge a model by; a solver of `adrgd list`; adr:PRESET for one of ADR-GD's presets. Its
+    own flags are below."""
     step: str | None = None
     """Another step rule for that solver."""
     steps: int = 100
-    """Iterations of each run."""
+    """Iterations of each run; standard has a --budget instead."""
     restarts: int = 1
     """Runs an image; the first starts at the clean image."""
     targeted: str | None = None
@@ -81,7 +83,9 @@ class Options:
 
 def command(argv: list[str]) -> int:
     """Run `adrgd attack`."""
-    options, solver = parse(Options, argv, prog="adrgd attack", description=DESCRIPTION)
+    options, solver = parse(
+        Options, argv, prog="adrgd attack", description=DESCRIPTION, make=find_attacker
+    )  # fmt: skip
     if options.threads is not None:
         torch.set_num_threads(positive(options.threads, "threads"))
     positive(options.batch_size, "batch-size")
@@ -133,7 +137,7 @@ def _target(options: Options) -> Any:
     return int(text) if text.lstrip("-").isdigit() else text
 
 
-def _config(options: Options, attack: Attack, solver: Solver) -> dict[str, Any]:
+def _config(options: Options, attack: Attack, solver: Solver | Standard) -> dict[str, Any]:
     """Everything that decides the result; a run can only go on under the same."""
     return {
         "adrgd": __version__, "model": options.model, "data": options.data, "limit": options.limit,
@@ -154,8 +158,7 @@ def _table(summary: dict[str, Any]) -> Table:
     table = Table(title=f"{config['solver']['name']}, {config['threat']['norm']} {config['threat']['eps']:g}")
     table.add_column("figure")
     table.add_column("value", justify="right")
-    rows = {
-        "gates, step": f"{config['solver']['gates']['rule']}, {_step(config['solver']['step'])}",
+    rows = _working(config["solver"]) | {
         "images": f"{summary['images']}",
         "success rate": f"{summary['success_rate']:.4f}  ({low:.3f} to {high:.3f})",
         "clean accuracy": f"{summary['clean_accuracy']:.4f}",
@@ -170,7 +173,10 @@ def _table(summary: dict[str, Any]) -> Table:
     return table
 
 
-def _step(step: dict[str, Any]) -> str:
-    """The step rule and its length, as they took effect."""
+def _working(solver: dict[str, Any]) -> dict[str, str]:
+    """What moved the inputs, as it took effect: an ensemble's budget, or the gates and the step with its length."""
+    if "budget" in solver:
+        return {"budget, passes an image": f"{solver['budget']}"}
+    step = solver["step"]
     length = step.get("length", step.get("rate"))
-    return f"{step['rule']} {length:g}, {step['schedule']}"
+    return {"gates, step": f"{solver['gates']['rule']}, {step['rule']} {length:g}, {step['schedule']}"}

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from adrgd.attacks.standard import NAME, Standard
 from adrgd.cli.options import cli
 from adrgd.models.loading import bundled_models
 from adrgd.objective import LOSSES
@@ -27,6 +28,7 @@ def command(argv: list[str]) -> int:
     """Run `adrgd list`."""
     options = cli(Options, argv, prog="adrgd list", description=Options.__doc__ or "")
     found: dict[str, dict[str, str]] = {
+        "--solver of attack and evaluate": {NAME: _summary(Standard)},
         "--solver": {name: _summary(kind) for name, kind in SOLVERS.items()},
         "--solver adr:PRESET": dict.fromkeys(PRESETS, ""),
         "--step": {name: _summary(kind) for name, kind in STEPS.items()},

@@ -22,7 +22,7 @@ from adrgd.files import write_text
 from adrgd.maximize import Solution, maximize
 from adrgd.models import Model, load_model
 from adrgd.objective import Output
-from adrgd.solvers import Solver
+from adrgd.solvers import Solver, make_solver
 
 SHOWN = 16  # coordinates of a point that are printed
 
@@ -69,7 +69,9 @@ class Options:
 
 def command(argv: list[str]) -> int:
     """Run `adrgd maximize`: exit code 1 when --exact was asked for and ended without a proof."""
-    options, solver = parse(Options, argv, prog="adrgd maximize", description=DESCRIPTION, default="graduated-momentum")
+    options, solver = parse(
+        Options, argv, prog="adrgd maximize", description=DESCRIPTION, make=make_solver, default="graduated-momentum"
+    )  # fmt: skip
     positive(options.steps, "steps")
     positive(options.restarts, "restarts")
     model = load_model(options.model, dtype=torch.float64)

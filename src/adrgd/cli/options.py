@@ -5,23 +5,32 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import torch
 import tyro
 
 from adrgd.errors import UsageError
-from adrgd.solvers import STEPS, Solver, make_solver
+from adrgd.solvers import STEPS, Solver
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
 def parse(
-    options: type[T], argv: list[str], *, prog: str, description: str, default: str = "graduated"
-) -> tuple[T, Solver]:
+    options: type[T],
+    argv: list[str],
+    *,
+    prog: str,
+    description: str,
+    make: Callable[[str], S],
+    default: str = "graduated",
+) -> tuple[T, S]:
     """Parse a command's own flags together with those of the solver it names.
 
     Args:
+        make: what a solver's name stands for.
         default: the solver when none is named; that field's own default.
         options: a dataclass with the fields `solver: str` and `step: str | None`, among others.
 
@@ -29,9 +38,11 @@ def parse(
         UsageError: unknown solver, preset or step rule.
         SystemExit: help was asked for, or a flag is wrong (exit code 2).
     """
-    solver = make_solver(_peek(argv, "--solver") or default)
+    solver: Any = make(_peek(argv, "--solver") or default)
     step = _peek(argv, "--step")
     if step is not None:
+        if not isinstance(solver, Solver):
+            raise UsageError(f"--step needs a solver with one step rule, found {_peek(argv, '--solver')}; leave it out")
         if step not in STEPS:
             raise UsageError(f"unknown step rule {step!r}; expected one of {', '.join(STEPS)}")
         solver = dataclasses.replace(solver, step=STEPS[step]())
@@ -89,8 +100,10 @@ def usable_device(name: str) -> str:
     return name
 
 
-def describe(solver: Solver, name: str) -> dict[str, Any]:
-    """The effective configuration of a solver, for config.yaml and the summary."""
+def describe(solver: Any, name: str) -> dict[str, Any]:
+    """The effective configuration of a solver or an ensemble, for config.yaml and the summary."""
+    if not isinstance(solver, Solver):
+        return {"name": name} | _plain(solver)
     return {
         "name": name,
         "gates": {"rule": type(solver.gates).__name__} | _plain(solver.gates),
@@ -105,13 +118,13 @@ def _plain(value: Any) -> dict[str, Any]:
     return {key: list(item) if isinstance(item, tuple) else item for key, item in found.items()}
 
 
-def _values(solver: Solver) -> dict[str, Any]:
+def _values(solver: Any) -> dict[str, Any]:
     return {
         field.name: getattr(solver, field.name) for field in dataclasses.fields(solver) if field.name != "most_steps"
     }
 
 
-def _flags(solver: Solver) -> Any:
+def _flags(solver: Any) -> Any:
     """The solver's dataclass with `gates` and `step` narrowed to its own rules, so that their fields become flags."""
     hints = get_type_hints(type(solver))
     fields: list[Any] = []

@@ -29,7 +29,8 @@ def load_data(spec: str, *, limit: int | None = None, offset: int = 0) -> Images
             `npz:FILE`, arrays `images` and `labels` (or `x` and `y`): uint8, or floating-point in [0, 1], with
             `?layout=NHWC` or `?layout=NCHW` where the shape leaves that open;
             `folder:FOLDER`, a sub-folder of image files for each class, with `?size=N` to resize the shorter side to N
-            pixels and cut out the centre, and `?mode=L` for grey instead of RGB.
+            pixels and cut out the centre, and `?mode=L` for grey instead of RGB; damaged files are skipped, named in a
+            warning, and kept in mind in `Images.skipped`.
         limit: how many images at most; all of them by default.
         offset: how many images of the data set to pass over first.
 

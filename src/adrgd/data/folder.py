@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,8 +13,18 @@ from adrgd.data.images import Array, Raw, Span, choice
 from adrgd.errors import DataError
 
 
+class UnreadableImageError(DataError):
+    """A file that is damaged, or no image at all."""
+
+
 def read_folder(folder: Path, query: Mapping[str, str], span: Span) -> Raw:
-    """Read the images asked for, in the order of their classes' names and then of their own; decode no others."""
+    """Read the images asked for, in the order of their classes' names and then of their own; decode no others.
+
+    Damaged files are skipped, with a warning that names them.
+
+    Raises:
+        DataError: no folder, no images, none that can be read, or images of several sizes or of more than 8 bits.
+    """
     mode, size = choice(query, "mode", ("RGB", "L"), "RGB") or "RGB", _size(query)
     if not folder.is_dir():
         raise DataError(f"expected a folder at {str(folder)!r}, found none; check the path")
@@ -29,15 +40,29 @@ def read_folder(folder: Path, query: Mapping[str, str], span: Span) -> Raw:
         raise DataError(f"expected a sub-folder of images for each class in {str(folder)!r}, found none; add images")
     chosen = files[span.within(len(files), spec=f"folder:{folder}")]
     images: list[Array] = []
-    for file, _ in chosen:
-        images.append(decode_image(file, mode, size))
+    kept: list[int] = []
+    skipped: list[str] = []
+    for at, (file, _) in enumerate(chosen):
+        try:
+            images.append(decode_image(file, mode, size))
+        except UnreadableImageError as error:
+            if len(skipped) + 1 == len(chosen):
+                raise
+            skipped.append(str(error))
+            continue
+        kept.append(at)
         if images[-1].shape != images[0].shape:
             raise DataError(
-                f"expected images of one size, found {_pixels(images[0])} in {str(chosen[0][0])!r} and "
+                f"expected images of one size, found {_pixels(images[0])} in {str(chosen[kept[0]][0])!r} and "
                 f"{_pixels(images[-1])} in {str(file)!r}; add ?size=N to bring them to N x N pixels"
             )
-    labels = np.array([label for _, label in chosen], dtype=np.int64)
-    return Raw(np.stack(images), labels, names=tuple(place.name for place in classes), cut=True)
+    if skipped:
+        warnings.warn(f"{len(skipped)} of {len(chosen)} images are skipped: {'; '.join(skipped)}", stacklevel=4)
+    labels = np.array([chosen[at][1] for at in kept], dtype=np.int64)
+    return Raw(
+        np.stack(images), labels, names=tuple(place.name for place in classes), cut=True, kept=tuple(kept),
+        skipped=tuple(skipped),
+    )  # fmt: skip
 
 
 def _size(query: Mapping[str, str]) -> int | None:
@@ -53,17 +78,19 @@ def decode_image(path: Path, mode: str, size: int | None = None) -> Array:
     """(C, H, W) uint8 of one file, in the mode "L" or "RGB", its shorter side brought to `size`.
 
     Raises:
-        DataError: it is no such image.
+        UnreadableImageError: it is damaged, or no image.
+        DataError: its values have more than 8 bits.
     """
     try:
         with Image.open(path) as file:
-            if file.mode.startswith(("I", "F")):
-                raise ValueError("more than 8 bits for each value")
+            deep = file.mode.startswith(("I", "F"))
             image = file.convert(mode)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UnreadableImageError(f"expected an image in {str(path)!r}, found: {error}; replace it") from error
+    if deep:
         raise DataError(
-            f"expected an image with 8 bits for each value in {str(path)!r}, found: {error}; replace it"
-        ) from error
+            f"expected an image with 8 bits for each value in {str(path)!r}, found more than 8 bits; replace it"
+        )
     if size is not None:
         image = _resized(image, size)
     pixels = np.asarray(image, dtype=np.uint8)

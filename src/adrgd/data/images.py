@@ -28,6 +28,7 @@ class Images:
         index: int64 (N,), each image's position in the whole data set.
         names: the classes' names in the order of the labels, or None when the files do not say.
         spec: the string they were loaded from.
+        skipped: the files that could not be read, with the reason; each has its place in the whole data set.
     """
 
     images: Tensor
@@ -35,6 +36,7 @@ class Images:
     index: Tensor
     names: tuple[str, ...] | None
     spec: str
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -68,12 +70,16 @@ class Raw:
         labels: (N,) integers.
         names: the classes' names, if known.
         cut: whether only the span asked for was read.
+        kept: the positions inside the span of those that could be read; None for all.
+        skipped: the others' names and what is wrong with them.
     """
 
     images: Array
     labels: Array
     names: tuple[str, ...] | None = None
     cut: bool = False
+    kept: tuple[int, ...] | None = None
+    skipped: tuple[str, ...] = ()
 
 
 def finish(raw: Raw, span: Span, *, spec: str) -> Images:
@@ -98,9 +104,10 @@ def finish(raw: Raw, span: Span, *, spec: str) -> Images:
     return Images(
         images=torch.from_numpy(_unit(images, spec)),
         labels=torch.from_numpy(_classes(labels, raw.names, spec)),
-        index=torch.arange(span.offset, span.offset + len(labels)),
+        index=span.offset + (torch.arange(len(labels)) if raw.kept is None else torch.tensor(raw.kept)),
         names=raw.names,
         spec=spec,
+        skipped=raw.skipped,
     )
 
 

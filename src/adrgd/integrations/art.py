@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adrgd.attacks.standard import Standard
 from adrgd.errors import ModelError, UsageError, optional
 from adrgd.integrations.perturb import Method, find_norm, perturb
 from adrgd.solvers import Solver
@@ -55,7 +56,7 @@ class Adrgd(EvasionAttack):
         targeted: bool = False,
         batch_size: int = 128,
         *,
-        solver: str | Solver = "graduated",
+        solver: str | Solver | Standard = "graduated",
         steps: int = 100,
         restarts: int = 1,
         loss: str = "cross-entropy",

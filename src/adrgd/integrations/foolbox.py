@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import Norm
 from adrgd.errors import ModelError, UsageError, optional
 from adrgd.integrations.perturb import Method, perturb
@@ -42,7 +43,7 @@ class _Adrgd(FixedEpsilonAttack):
     def __init__(
         self,
         *,
-        solver: str | Solver = "graduated",
+        solver: str | Solver | Standard = "graduated",
         steps: int = 100,
         restarts: int = 1,
         loss: str = "cross-entropy",

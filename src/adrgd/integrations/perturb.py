@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from adrgd.attacks.evaluate import Attack, attack_batch
+from adrgd.attacks.standard import Standard, find_attacker
 from adrgd.attacks.threat import Norm, Threat
 from adrgd.errors import DataError, ModelError, UsageError
-from adrgd.solvers import Solver, make_solver
+from adrgd.solvers import Solver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +20,11 @@ class Method:
     """How to attack, whatever the model and the perturbations are.
 
     Attributes:
-        solver: a name from `adrgd list`, or a solver.
+        solver: "standard", a name from `adrgd list`, or a solver.
         steps, restarts, loss, seed, stop_at_success: as in `adrgd.attacks.Attack`.
     """
 
-    solver: str | Solver = "graduated"
+    solver: str | Solver | Standard = "graduated"
     steps: int = 100
     restarts: int = 1
     loss: str = "cross-entropy"
@@ -41,7 +42,7 @@ class Method:
         Raises:
             UsageError: unknown solver or loss.
         """
-        solver = make_solver(self.solver) if isinstance(self.solver, str) else self.solver
+        solver = find_attacker(self.solver) if isinstance(self.solver, str) else self.solver
         return Attack(
             threat=threat, solver=solver, steps=self.steps, restarts=self.restarts, loss=self.loss, seed=self.seed,
             stop_at_success=self.stop_at_success,

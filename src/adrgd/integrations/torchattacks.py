@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from adrgd.attacks.standard import Standard
 from adrgd.errors import MissingExtraError
 from adrgd.integrations.perturb import Method, find_norm, perturb
 from adrgd.solvers import Solver
@@ -44,7 +45,7 @@ class Adrgd(Attack):
         eps: float = 8 / 255,
         steps: int = 100,
         restarts: int = 1,
-        solver: str | Solver = "graduated",
+        solver: str | Solver | Standard = "graduated",
         loss: str = "cross-entropy",
         seed: int = 0,
         stop_at_success: bool = True,

@@ -1,0 +1,181 @@
+"""The ensemble `standard` against AutoAttack and PGD: broken images, passes and time, on networks trained to resist.
+
+    python benchmarks/standard.py                                       # the bundled robust network, minutes
+    python benchmarks/standard.py --nets FOLDER --mnist FOLDER --cifar10 FOLDER   # all five, an hour, most of it peers
+
+FOLDER of --nets holds published networks: adrgd_mnist/ of hoy021/ADR-GD, cifar10/cifar_cnn_a_adv4.model and hard_mnist/
+of Verified-Intelligence/alpha-beta-CROWN, cifar10/sri_resnet_a.onnx of VNN-COMP 2022. Same images, same ball, same box
+for all. Seconds are of the processor, where one thread works. Every attack that was finished is kept in
+benchmarks/results/standard.json, and not run again unless --again is given.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from rich.progress import track
+from standard_nets import cnn_a, robust_mnist, sri_resnet, tiny_mnist
+from torch import nn
+
+from adrgd import load_data, load_model
+from adrgd.attacks import Attack, Threat
+from adrgd.attacks.case import Case
+from adrgd.attacks.matrix import Own, Peer
+from adrgd.data import Images
+from adrgd.files import write_text
+from adrgd.rows import take
+
+AUTO, PGD = "torchattacks:AutoAttack", "torchattacks:PGD?steps=200&alpha=0.01"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to run."""
+
+    nets: Path | None = None
+    mnist: Path | None = None
+    """The folder of MNIST's four files."""
+    cifar10: Path | None = None
+    """The folder of cifar10.npz."""
+    only: tuple[str, ...] = ()
+    """Some of bundled, robust-mnist, cnn-a, sri-resnet, hard-mnist; all for which there are files unless given."""
+    seeds: int = 3
+    """Runs of the ensemble; peers run once."""
+    again: bool = False
+    """Run what was finished before as well."""
+    out: Path = Path(__file__).parent / "results"
+    json: bool = False
+    """Print the results as one JSON object and nothing else."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network, its images, and who attacks them."""
+
+    words: str
+    load: Callable[[], tuple[nn.Module, Images]]
+    eps: float
+    attacks: tuple[str, ...] = ("standard", AUTO)
+    threads: int = 1
+
+
+def jobs(options: Options) -> dict[str, Job]:
+    """All for which there are files."""
+    found = {
+        "bundled": Job(
+            "bundled:mnist-pgd, 200 images, eps .25",
+            lambda: (load_model("bundled:mnist-pgd").module, load_data("bundled:mnist", limit=200)),
+            0.25, ("standard?budget=1000", "standard", AUTO),
+        )
+    }  # fmt: skip
+    nets, mnist, cifar = options.nets, options.mnist, options.cifar10
+    if nets and mnist:
+        found["robust-mnist"] = Job(
+            "the released PGD-trained MNIST network, 300 images, eps .2",
+            lambda: (robust_mnist(nets), load_data(f"mnist:{mnist}", limit=300)), 0.2,
+        )  # fmt: skip
+        found["hard-mnist"] = Job(
+            "the tiny Madry-style CNN, 20 images that only a MIP had broken, eps .3",
+            lambda: _hard(nets, mnist), 0.3, ("standard?budget=120000", AUTO, PGD), 2,
+        )  # fmt: skip
+    if nets and cifar:
+        found["cnn-a"] = Job(
+            "cifar_cnn_a_adv4, 200 images, eps 8/255",
+            lambda: (cnn_a(nets), load_data(f"cifar10:{cifar}", limit=200)), 8 / 255, ("standard?budget=1000", AUTO),
+        )  # fmt: skip
+        found["sri-resnet"] = Job(
+            "sri_resnet_a, 200 images, eps 4/255",
+            lambda: (sri_resnet(nets), load_data(f"cifar10:{cifar}", limit=200)), 4 / 255,
+            ("standard?budget=1000", AUTO),
+        )  # fmt: skip
+    return {name: job for name, job in found.items() if not options.only or name in options.only}
+
+
+def _hard(nets: Path, mnist: Path) -> tuple[nn.Module, Images]:
+    listed = (nets / "hard_mnist" / "mip_unsafe_idx.txt").read_text().split()
+    return tiny_mnist(nets), take(load_data(f"mnist:{mnist}"), torch.tensor([int(word) for word in listed]))
+
+
+def run(job: Job, attack: str, seed: int) -> dict[str, Any]:
+    """One attack on all images of a job at once; what it found is judged by us, in float64 too."""
+    torch.set_num_threads(job.threads)
+    model, images = job.load()
+    case = Case.of(
+        model, images.images, images.labels, images.index, Threat(eps=job.eps), loss="cross-entropy", seed=seed
+    )  # fmt: skip
+    ours = attack.startswith("standard")
+    entrant = Own.named(attack, Attack(seed=seed)) if ours else Peer.named(attack, seed=seed)
+    began = time.process_time(), time.perf_counter()
+    found = entrant(case)
+    seconds = time.process_time() - began[0], time.perf_counter() - began[1]
+    exact = model.double()(found.adversarial.double()).argmax(1) != found.label
+    spent = (found.forward_passes + found.backward_passes).double()
+    return {
+        "broken": int(found.success.sum()), "images": len(images), "broken_in_float64": int(exact.sum()),
+        "outside": int(found.outside.sum()), "passes": float(spent.mean()), "most_passes": int(spent.max()),
+        "processor_seconds": seconds[0], "wall_seconds": seconds[1], "threads": job.threads,
+    }  # fmt: skip
+
+
+def markdown(results: dict[str, dict[str, Any]]) -> str:
+    """One table; a line for each attack and seed, and what it took in units of AutoAttack."""
+    lines = [
+        "# The ensemble `standard`", "",
+        f"{platform.machine()}, torch {torch.__version__}; found inputs are judged by us. The last two columns: passes "
+        "and seconds in units of AutoAttack's. Seconds are of the processor with one thread, of the wall with two.", "",
+        "| attack | seed | broken | rate | in float64 | passes an image | most | seconds | passes, AutoAttack = 1 | "
+        "seconds, AutoAttack = 1 |", "|---|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for words, runs in results.items():
+        lines.append(f"| **{words}** | | | | | | | | | |")
+        peer = next((one for key, one in runs.items() if key.startswith(AUTO)), None)
+        for key, one in runs.items():
+            attack, _, seed = key.rpartition(" ")
+            ratios = ["", ""]
+            if peer is not None:
+                ratios = [f"{one['passes'] / peer['passes']:.2f}", f"{_s(one) / _s(peer):.3f}"]
+            cells = [
+                f"`{attack}`", seed, f"{one['broken']} of {one['images']}", f"{one['broken'] / one['images']:.4f}",
+                str(one["broken_in_float64"]), f"{one['passes']:.0f}", str(one["most_passes"]), f"{_s(one):.1f}",
+            ]  # fmt: skip
+            lines.append(f"| {' | '.join(cells + ratios)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _s(one: dict[str, Any]) -> float:
+    return float(one["processor_seconds"] if one["threads"] == 1 else one["wall_seconds"])
+
+
+def main(options: Options) -> None:
+    """Run what is missing, job by job, and write the table after each attack."""
+    file = options.out / "standard.json"
+    results: dict[str, dict[str, Any]] = json.loads(file.read_text()) if file.exists() else {}
+    todo = [
+        (job, attack, seed)
+        for job in jobs(options).values()
+        for attack in job.attacks
+        for seed in range(options.seeds if attack.startswith("standard") else 1)
+        if options.again or f"{attack} {seed}" not in results.get(job.words, {})
+    ]
+    for job, attack, seed in track(todo, "attacks", disable=options.json):
+        results.setdefault(job.words, {})[f"{attack} {seed}"] = run(job, attack, seed)
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(results, indent=1) + "\n")
+        write_text(options.out / "standard.md", markdown(results))
+    print(json.dumps(results) if options.json else markdown(results))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))

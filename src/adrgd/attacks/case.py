@@ -1,0 +1,112 @@
+"""One batch of images under one threat: what every attack is given, and what decides whether it has succeeded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adrgd.attacks.threat import Threat
+from adrgd.domain import Domain
+from adrgd.errors import DataError, ModelError
+from adrgd.objective import Classify, Loss, Misclassify, find_loss, margin, targeted_margin
+
+Network = Callable[[Tensor], Tensor]
+
+ROUNDING = 1e-5  # of the largest logit: so much may another device, batch size or precision change
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One batch of B images.
+
+    Attributes:
+        model: returns logits (B, C).
+        clean: (B, ...) the images, on the model's device, inside the threat's range.
+        labels: (B,) the classes they belong to.
+        index: (B,) their positions in the data set.
+        loss: what is raised, or what the inputs found are compared by.
+        logits: (B, C) of the clean images.
+        target: (B,) the class each is to become; None in an untargeted attack.
+    """
+
+    model: Network
+    clean: Tensor
+    labels: Tensor
+    index: Tensor
+    threat: Threat
+    loss: Loss
+    logits: Tensor
+    target: Tensor | None
+
+    @staticmethod
+    def of(
+        model: Network, images: Tensor, labels: Tensor, index: Tensor, threat: Threat, *, loss: str, seed: int
+    ) -> Case:
+        """Look at a batch, and choose each image's target where the threat has one.
+
+        Raises:
+            DataError: images leave the range, or labels are not classes of the model.
+            ModelError: the logits are not finite, or not (B, C).
+        """
+        clean = _in_range(images, threat)
+        logits = finite_logits(model, clean)
+        if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < logits.shape[1]):
+            raise DataError(
+                f"labels must lie between 0 and {logits.shape[1] - 1} for a model of {logits.shape[1]} classes, found "
+                f"{int(labels.min())} to {int(labels.max())}"
+            )
+        target = threat.targets(labels, logits, index, seed)
+        found = find_loss(loss, targeted=target is not None)
+        return Case(model, clean, labels, index.to(labels.device), threat, found, logits, target)
+
+    @property
+    def goal(self) -> Tensor:
+        """(B,) the classes that the loss is about: labels to leave, or targets to reach."""
+        return self.labels if self.target is None else self.target
+
+    def broken(self, prediction: Tensor) -> Tensor:
+        """(B,) whether these predicted classes are what the attack is after."""
+        return prediction != self.labels if self.target is None else prediction == self.target
+
+    def clearly_broken(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """(N,) whether logits (N, C) of the images at `rows` are what the attack is after by more than rounding."""
+        ahead = (margin if self.target is None else targeted_margin)(logits, self.goal[rows])
+        return ahead > ROUNDING * logits.abs().amax(1)
+
+    def around(self, rows: Tensor) -> Domain:
+        """The inputs allowed for the images at these positions, which may come more than once."""
+        return self.threat.around(self.clean[rows])
+
+    def objective(self, rows: Tensor, loss: Loss | None = None) -> Misclassify | Classify:
+        """The loss of these images, or another one about the same classes."""
+        kind = Misclassify if self.target is None else Classify
+        return kind(self.model, self.goal[rows], loss or self.loss)
+
+
+def finite_logits(model: Network, x: Tensor) -> Tensor:
+    """The logits (B, C) of x, without gradients.
+
+    Raises:
+        ModelError: they are not finite, or not (B, C).
+    """
+    with torch.no_grad():
+        logits = model(x)
+    if logits.dim() != 2 or len(logits) != len(x):
+        raise ModelError(f"the model must return logits of shape ({len(x)}, classes), found {tuple(logits.shape)}")
+    if not logits.isfinite().all():
+        row = int((~logits.isfinite()).any(1).nonzero()[0])
+        raise ModelError(f"the model's logits are not finite for row {row} of the batch; check its weights and inputs")
+    return logits
+
+
+def _in_range(images: Tensor, threat: Threat) -> Tensor:
+    low, high = (float(images.min()), float(images.max())) if images.numel() else (threat.lower, threat.upper)
+    if not (threat.lower - 1e-6 <= low and high <= threat.upper + 1e-6):  # NaN fails too
+        raise DataError(
+            f"images must lie in [{threat.lower:g}, {threat.upper:g}], found values from {low:g} to {high:g}; "
+            "rescale them, and put any normalisation inside the model (?mean=..&std=..)"
+        )
+    return images.clamp(threat.lower, threat.upper)

@@ -1,0 +1,103 @@
+"""Several runs side by side on each image of a batch, within one budget of passes an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from adrgd.attacks.best import Best
+from adrgd.attacks.case import Case
+from adrgd.maximize import maximize
+from adrgd.objective import Score
+from adrgd.rows import RowRandom
+from adrgd.solvers import GraduatedADR
+from adrgd.solvers.solver import Objective
+
+AT_ONCE = 400_000  # input numbers of all rows that are worked on together, unless the batch itself has more
+LANES = 2**10  # at most, side by side on one image
+SHIFT = 2**40  # between the names of two lanes of one image: positions in a data set stay below it
+START = 3  # passes of a row besides those of its iterations: the first probe, and the last point
+FEWEST = 10  # iterations that are worth a run
+
+
+class Lanes:
+    """Runs of k rows an image, each of which adds to what is best, and to what was spent.
+
+    Attributes:
+        at_once: rows that are worked on together; it follows from the images' size alone, as the number of rows must
+            not depend on the batch.
+    """
+
+    def __init__(self, case: Case, best: Best, *, budget: int, seed: int) -> None:
+        self.case, self.best, self.budget, self.seed = case, best, budget, seed
+        self.runs = self.iterations = 0
+        self.at_once = max(1, AT_ONCE // max(1, case.clean[0].numel())) if len(case.clean) else 1
+
+    def left(self, image: Tensor) -> int:
+        """The passes left to each of these images (n,); all that stand have spent the same."""
+        return self.budget - int((self.best.forwards + self.best.backwards)[image].max()) if len(image) else 0
+
+    def random(self, image: Tensor, k: int) -> RowRandom:
+        """Random numbers for the next run's n k rows."""
+        return RowRandom.seeded(self.seed, self._names(image, k))
+
+    def run(
+        self, image: Tensor, x: Tensor, make: Callable[[Tensor], Objective], solver: GraduatedADR, steps: int
+    ) -> tuple[Tensor, Tensor] | None:
+        """Run k rows of each of n images; all rows of an image end as soon as one of them reaches its goal.
+
+        Args:
+            image: (n,) positions in the batch.
+            x: (n, k, ...) where they start, unless the solver starts at random.
+            make: the objective of the rows at these positions among all n k of them.
+            steps: at most.
+
+        Returns:
+            The best points (n, k, ...) and their values (n, k), or None if there is no budget or no image left.
+        """
+        n, k = x.shape[:2]
+        steps = min(steps, int((self.left(image) - START * k - 1) / (k * passes(solver))))
+        if steps < FEWEST:
+            return None
+        names = self._names(image, k).view(n, k)
+        rows = torch.arange(n * k, device=x.device).view(n, k)
+        found = []
+        at_once = max(1, max(len(self.case.clean), self.at_once) // k)
+        for part in torch.split(torch.arange(n, device=x.device), at_once):
+            owner = image[part].repeat_interleave(k)
+            solution = maximize(
+                make(rows[part].flatten()), x[part].flatten(0, 1), domain=self.case.around(owner), solver=solver,
+                steps=steps, seed=self.seed, identity=names[part].flatten(), group=owner, check=False,
+                history=not self.runs,
+            )  # fmt: skip
+            if solution.history is not None:
+                self.best.remember(image[part], solution.history[:, ::k])
+            self.best.spend(owner, solution)
+            value, reached = solution.value.view(-1, k), solution.reached.view(-1, k)
+            first = torch.where(solution.first_reached < 0, steps, solution.first_reached).view(-1, k).amin(1)
+            self._keep(image[part], solution.x.view(x[part].shape), value, reached, self.iterations + first)
+            found.append((solution.x.view(x[part].shape), value))
+        self.runs, self.iterations = self.runs + 1, self.iterations + steps
+        points, values = zip(*found, strict=True)
+        return torch.cat(points), torch.cat(values)
+
+    def _keep(self, image: Tensor, x: Tensor, value: Tensor, reached: Tensor, first: Tensor) -> None:
+        """Compare each image's best row with what is known, by the attacked loss: one forward pass."""
+        rank = torch.where(reached == reached.any(1, keepdim=True), value, -torch.inf)
+        points = x[torch.arange(len(x), device=x.device), rank.argmax(1)]
+        with torch.no_grad():
+            logits = self.case.model(points)
+        score = Score(self.case.loss(logits, self.case.goal[image]), self.case.clearly_broken(logits, image))
+        self.best.update(image, points, score, first)
+        self.best.forwards[image] += 1
+
+    def _names(self, image: Tensor, k: int) -> Tensor:
+        lane = self.runs * LANES + torch.arange(k, device=image.device)
+        return (self.case.index[image][:, None] + lane * SHIFT).flatten()
+
+
+def passes(solver: GraduatedADR) -> float:
+    """Forward and backward passes of one iteration."""
+    return 2 + solver.gates.until / solver.gates.probe_every

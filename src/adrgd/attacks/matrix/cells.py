@@ -1,0 +1,78 @@
+"""One cell of an evaluation: one attack on one model at one radius, in a run folder of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from adrgd.attacks.batches import Batch, split
+from adrgd.attacks.case import Case
+from adrgd.attacks.matrix.entrants import Entrant
+from adrgd.attacks.run_folder import RunFolder
+from adrgd.attacks.threat import Threat
+from adrgd.data import Images
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Its place in the evaluation; its folder's name follows from nothing else."""
+
+    model: str
+    eps: float
+    attack: str
+
+    @property
+    def folder(self) -> str:
+        words = f"{self.model}\n{self.eps!r}\n{self.attack}"
+        plain = "".join(c if c.isalnum() else "-" for c in f"{Path(self.model).stem} {self.eps:.4g} {self.attack}")
+        return f"{plain[:60]}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+
+    def __str__(self) -> str:
+        return f"{self.attack} on {self.model} at eps {self.eps:g}"
+
+
+def case_of(model: nn.Module, batch: Batch, threat: Threat, *, loss: str, seed: int, device: str) -> Case:
+    """The case of a batch, on a device."""
+    images, labels = batch.images.to(device), batch.labels.to(device)
+    return Case.of(model, images, labels, batch.index, threat, loss=loss, seed=seed)
+
+
+def run_cell(
+    model: nn.Module,
+    images: Images,
+    entrant: Entrant,
+    threat: Threat,
+    path: Path,
+    *,
+    config: dict[str, Any],
+    batch_size: int,
+    device: str,
+    advance: Callable[[int], None],
+) -> dict[str, Any]:
+    """Attack all batches that are not finished yet, and return the columns of the whole cell.
+
+    Args:
+        config: everything that decides the results; a folder with others is refused.
+        advance: told the number of images of each batch.
+
+    Raises:
+        RunFolderError: the folder is damaged or holds something else.
+        Exception: whatever the attack raises; what was finished before stays.
+    """
+    folder = RunFolder(path, config, resume=True)
+    try:
+        for batch in split(images, batch_size):
+            if not folder.has(batch.start):
+                case = case_of(model, batch, threat, loss=entrant.loss, seed=entrant.seed, device=device)
+                folder.save(batch.start, entrant(case))
+            advance(len(batch))
+    except Exception:
+        folder.discard_if_empty()
+        raise
+    folder.merge()
+    return folder.results() | {"history": folder.tensors()["history"].numpy()}

@@ -1,0 +1,183 @@
+"""Attacks of other libraries, run as they are: `LIBRARY:NAME?key=value`, the keys being the attack's own arguments.
+
+They are given a model that counts, the case's images, and its ball where they have an argument for it. What they return
+is judged like everything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import inspect
+import io
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adrgd.attacks.case import Case
+from adrgd.attacks.matrix.judge import Checked, checked, judge
+from adrgd.attacks.matrix.watched import Watched
+from adrgd.errors import AdrgdError, MissingExtraError, UsageError
+from adrgd.models.factory import parse_value
+from adrgd.objective import find_loss
+from adrgd.specs import closest, split_spec
+
+NORMS = {"linf": "Linf", "l2": "L2"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """An attack of another library.
+
+    Attributes:
+        name: the spec it was named by.
+        library: one of `LIBRARIES`.
+        kind: its name there.
+        options: arguments besides those that the threat decides.
+    """
+
+    name: str
+    library: str
+    kind: str
+    options: dict[str, Any] = field(default_factory=dict)
+    loss: str = "cross-entropy"
+    seed: int = 0
+
+    @staticmethod
+    def named(spec: str, *, loss: str = "cross-entropy", seed: int = 0) -> Peer:
+        """The peer of that name; whether its library is installed shows when it runs.
+
+        Raises:
+            UsageError: not `LIBRARY:NAME`, or an unknown library or loss.
+        """
+        base, query = split_spec(spec, error=UsageError)
+        library, _, kind = base.partition(":")
+        if library not in LIBRARIES or not (kind or library == "pyautoattack"):
+            raise UsageError(
+                "expected a peer as torchattacks:NAME, foolbox:NAME or pyautoattack:VERSION, each with ?key=value for "
+                f"its own arguments; found {spec!r}{closest(library, LIBRARIES)}; correct it"
+            )
+        find_loss(loss, targeted=False)
+        options = {key: parse_value(value) for key, value in query.items()}
+        return Peer(name=spec, library=library, kind=kind or "standard", options=options, loss=loss, seed=seed)
+
+    def settings(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def __call__(self, case: Case) -> Checked:
+        watched = Watched(case)
+        began = time.perf_counter()
+        with _apart(self.seed + int(case.index[0]), case.clean.device):
+            found, claimed = LIBRARIES[self.library](watched, case, self)
+        seconds = time.perf_counter() - began - watched.seconds
+        verdict = judge(case, found, claimed)
+        forwards, backwards = watched.each(watched.forwards), watched.each(watched.backwards)
+        first = watched.first
+        return checked(
+            case, verdict, forwards=forwards, backwards=backwards, seconds=seconds,
+            first_success=torch.full_like(first, -1), broken_after=torch.where(first < 0, forwards + backwards, first),
+            silent=(first >= 0) & ~verdict.success, history=watched.history(),
+        )  # fmt: skip
+
+
+def reason(error: Exception, classes: int | None = None) -> str:
+    """Why a peer has no results, in one line."""
+    if isinstance(error, AdrgdError):
+        return str(error)
+    words = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0] or 'no message'}"
+    if classes is not None and classes < 4:
+        words += f" (the model has {classes} classes; attacks on the DLR loss need 3, targeted ones 4)"
+    return words
+
+
+def _torchattacks(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
+    make = _find(_library("torchattacks", "pip install scipy; pip install --no-deps torchattacks"), peer)
+    threat, known = case.threat, inspect.signature(make).parameters
+    given = {
+        "eps": threat.eps, "norm": NORMS[threat.norm], "n_classes": case.logits.shape[1],
+        "seed": peer.seed + int(case.index[0]),
+    }  # fmt: skip
+    attack = make(model, **{key: value for key, value in given.items() if key in known} | peer.options)
+    if case.target is not None:
+        if "targeted" not in attack.supported_mode:
+            raise UsageError(f"{peer.name} has no targeted mode; leave it out of targeted evaluations")
+        attack.set_mode_targeted_by_label(quiet=True)
+    found: Tensor = attack(case.clean, case.goal)
+    return found, None
+
+
+def _foolbox(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
+    foolbox = _library("foolbox", 'pip install "adrgd[foolbox]"')
+    attack = _find(foolbox.attacks, peer)(**peer.options)
+    wrapped = foolbox.PyTorchModel(
+        model, bounds=(case.threat.lower, case.threat.upper), device=case.clean.device
+    )  # fmt: skip
+    kind = foolbox.criteria.Misclassification if case.target is None else foolbox.criteria.TargetedMisclassification
+    _, found, broken = attack(wrapped, case.clean, kind(case.goal), epsilons=case.threat.eps)
+    return found, broken
+
+
+def _pyautoattack(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
+    package = _library("pyautoattack", 'pip install "adrgd[peers]"')
+    if case.target is not None:
+        raise UsageError(f"{peer.name} has no targeted mode; leave it out of targeted evaluations")
+    options = dict(peer.options)
+    if "attacks" in options:
+        options["attacks"] = str(options["attacks"]).split(",")
+    version = "custom" if "attacks" in options else peer.kind
+    attack = package.AutoAttack(
+        model, eps=case.threat.eps, norm=NORMS[case.threat.norm], version=version, device=case.clean.device,
+        seed=peer.seed + int(case.index[0]), **options,
+    )  # fmt: skip
+    found, prediction = attack.run_standard_evaluation(case.clean, case.labels, batch_size=len(case.clean))
+    return found, prediction != case.labels
+
+
+LIBRARIES: dict[str, Callable[[Watched, Case, Peer], tuple[Tensor, Tensor | None]]] = {
+    "torchattacks": _torchattacks,
+    "foolbox": _foolbox,
+    "pyautoattack": _pyautoattack,
+}
+"""How each library is asked: the inputs it found, and which of them it calls broken, where it says so."""
+
+
+def _library(module: str, install: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except (ImportError, RuntimeError) as error:  # a torchvision that was built for another torch raises the latter
+        first = str(error).partition("\n")[0]
+        hint = "; it asks for a torchvision built for this very torch" if "torchvision" in first else ""
+        raise MissingExtraError(f"{module} cannot be imported ({first}){hint}; install it: {install}") from error
+
+
+def _find(home: Any, peer: Peer) -> Any:
+    make = getattr(home, peer.kind, None)
+    if not isinstance(make, type):
+        names = [name for name in dir(home) if isinstance(getattr(home, name), type)]
+        raise UsageError(f"{peer.library} has no attack {peer.kind!r}{closest(peer.kind, names)}; correct the name")
+    return make
+
+
+@contextlib.contextmanager
+def _apart(seed: int, device: torch.device) -> Iterator[None]:
+    """Silence, and random numbers of one's own: what a peer prints, warns of and draws is no business of the rest."""
+    numbers = np.random.get_state()
+    devices = [device] if device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices=devices), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()),
+        torch.enable_grad(),
+    ):  # fmt: skip
+        warnings.simplefilter("ignore")
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            np.random.set_state(numbers)

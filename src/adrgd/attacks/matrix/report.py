@@ -1,0 +1,43 @@
+"""An evaluation's pages: report.md and report.html."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adrgd.attacks.matrix.cells import Cell
+from adrgd.attacks.matrix.figures import Columns, by_passes
+from adrgd.attacks.matrix.tables import LEGEND, markdown, seen, tables, where
+from adrgd.files import write_text
+from adrgd.page import chart, render
+
+GRID = 120  # points of a curve
+
+
+def write_report(out: Path, cells: Mapping[Cell, Columns], summary: dict[str, Any]) -> None:
+    """Write both pages; `cells` are the finished ones."""
+    write_text(out / "report.md", markdown(summary))
+    curves = [_curve(cells, union["model"], union["eps"]) for union in summary["unions"]]
+    page = render(
+        "attacks/matrix/report.html.j2", summary=summary, legend=LEGEND, signs=seen(summary),
+        parts=list(zip(tables(summary), curves, strict=True)),
+        failures=[(where(failure), failure["reason"]) for failure in summary["failures"]],
+        config=json.dumps(summary["config"], indent=2),
+    )  # fmt: skip
+    write_text(out / "report.html", page)
+
+
+def _curve(cells: Mapping[Cell, Columns], model: str, eps: float) -> str:
+    found = {cell.attack: columns for cell, columns in cells.items() if (cell.model, cell.eps) == (model, eps)}
+    most = max(int((one["forward_passes"] + one["backward_passes"]).max()) for one in found.values())
+    passes = np.geomspace(1, max(most, 2), GRID).tolist()
+    lines = {name: by_passes(columns, passes) for name, columns in found.items()}
+    top = min(1.0, 0.02 + 1.1 * max(max(line) for line in lines.values()))
+    return chart(
+        passes, lines, xlabel="forward and backward passes an image", ylabel="share of images broken",
+        limits=(0.0, top), log_x=True,
+    )  # fmt: skip

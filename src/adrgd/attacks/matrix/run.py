@@ -1,0 +1,196 @@
+"""An evaluation: models x radii x attacks on the same images, into a folder that grows and goes on.
+
+    config.yaml        what all cells share
+    cells/NAME/        one attack on one model at one radius, a folder like that of `adrgd attack`
+    results.parquet    one row a model, radius, attack and image
+    summary.json, report.md, report.html
+
+A cell is kept when the same folder is asked for more models, radii or attacks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, fields
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import nn
+
+from adrgd.attacks.batches import split
+from adrgd.attacks.matrix import figures
+from adrgd.attacks.matrix.cells import Cell, case_of, run_cell
+from adrgd.attacks.matrix.entrants import Entrant
+from adrgd.attacks.matrix.gradients import Usefulness, usefulness
+from adrgd.attacks.matrix.peers import Peer, reason
+from adrgd.attacks.matrix.report import write_report
+from adrgd.attacks.threat import Norm, Threat
+from adrgd.data import Images
+from adrgd.errors import AdrgdError, RunFolderError, UsageError
+from adrgd.files import write_text, write_with
+from adrgd.models.checks import check_model
+from adrgd.runs import open_run
+
+Target = Literal["next", "random", "least-likely"] | None
+"""Another class for each image; a fixed class would leave some images out."""
+
+Advance = Callable[[str, int], None]
+"""Told what is being worked on and how many images of it were finished, after each batch."""
+
+
+def run_matrix(
+    models: Mapping[str, nn.Module],
+    images: Images,
+    entrants: Sequence[Entrant],
+    out: Path,
+    *,
+    eps: Sequence[float],
+    norm: Norm = "linf",
+    target: Target = None,
+    seed: int = 0,
+    batch_size: int = 128,
+    device: str = "cpu",
+    config: dict[str, Any] | None = None,
+    resume: bool = False,
+    advance: Advance | None = None,
+) -> dict[str, Any]:
+    """Evaluate all models under all attacks at all radii, save everything under `out`, and return the summary.
+
+    A peer that cannot run is recorded with its reason, and the rest goes on. Interrupted at any moment, the same call
+    with `resume=True` goes on with the first batch that is missing; so it does with more models, radii or attacks.
+
+    Args:
+        models: by name.
+        entrants: `Own`, `Noise` and `Peer`, among which no name comes twice.
+        target: None, "next", "random" or "least-likely".
+        seed: of the random points at which gradients are looked at; attacks bring their own.
+        config: what else decides the results of all cells.
+
+    Raises:
+        UsageError: two of a name, nothing to do, or a request that one of our own solvers cannot carry out.
+        ModelError: a model is in train mode, random, or mixes the rows of a batch.
+        RunFolderError: `out` belongs to another evaluation, or is damaged.
+    """
+    threats = _threats(eps, norm, target)
+    names = [entrant.name for entrant in entrants]
+    for what, found in (("model", list(models)), ("eps", list(eps)), ("attack", names)):
+        if len(set(found)) < len(found) or not found:
+            raise UsageError(f"expected at least one {what}, and each once; found {found or 'none'}; correct the list")
+    probe = images.images[: max(2, min(8, len(images)))].to(device)
+    probe = probe if len(probe) > 1 else probe.repeat_interleave(2, 0)
+    for model in models.values():
+        check_model(model, probe)
+    shared = {
+        **(config or {}),
+        "norm": norm,
+        "target": target,
+        "seed": seed,
+        "batch_size": batch_size,
+        "device": device,
+    }
+    open_run(out, shared, resume=resume)
+    cells: dict[Cell, dict[str, Any]] = {}
+    failures: list[dict[str, Any]] = []
+    for name, threat, entrant in product(models, threats, entrants):
+        cell = Cell(name, threat.eps, entrant.name)
+
+        def tell(count: int, cell: Cell = cell) -> None:
+            if advance is not None:
+                advance(str(cell), count)
+
+        try:
+            cells[cell] = run_cell(
+                models[name], images, entrant, threat, out / "cells" / cell.folder, batch_size=batch_size,
+                config=shared | {"cell": asdict(cell), "settings": entrant.settings()}, device=device, advance=tell,
+            )  # fmt: skip
+        except RunFolderError:
+            raise
+        except Exception as error:
+            if not isinstance(entrant, Peer) and (isinstance(error, UsageError) or not isinstance(error, AdrgdError)):
+                _discard_if_empty(out)
+                raise
+            failures.append(asdict(cell) | {"reason": reason(error, _classes(models[name], probe))})
+    gradients = {
+        (name, threat.eps): _gradients(models[name], images, threat, entrants[0].loss, seed, batch_size, device)
+        for name, threat in product(models, threats)
+    }
+    summary = _summary(cells, failures, gradients, images, out, shared | _lists(models, eps, names))
+    _write_results(out, cells)
+    write_text(out / "summary.json", json.dumps(summary, indent=2) + "\n")
+    write_report(out, cells, summary)
+    return summary
+
+
+def _threats(eps: Sequence[float], norm: Norm, target: Target) -> list[Threat]:
+    return [Threat(norm=norm, eps=value, target=target) for value in eps]
+
+
+def _lists(models: Mapping[str, nn.Module], eps: Sequence[float], attacks: list[str]) -> dict[str, Any]:
+    return {"models": list(models), "eps": list(eps), "attacks": attacks}
+
+
+def _classes(model: nn.Module, probe: torch.Tensor) -> int:
+    with torch.no_grad():
+        return int(model(probe).shape[1])
+
+
+def _gradients(
+    model: nn.Module, images: Images, threat: Threat, loss: str, seed: int, batch_size: int, device: str
+) -> dict[str, Any]:
+    cases = (case_of(model, batch, threat, loss=loss, seed=seed, device=device) for batch in split(images, batch_size))
+    parts = [usefulness(case, seed=seed) for case in cases]
+    return {
+        field.name: np.concatenate([getattr(part, field.name).cpu().numpy() for part in parts])
+        for field in fields(Usefulness)
+    }
+
+
+def _summary(
+    cells: dict[Cell, dict[str, Any]],
+    failures: list[dict[str, Any]],
+    gradients: dict[tuple[str, float], dict[str, Any]],
+    images: Images,
+    out: Path,
+    config: dict[str, Any],
+) -> dict[str, Any]:
+    unions = []
+    for model, eps in gradients:
+        found = {cell.attack: columns for cell, columns in cells.items() if (cell.model, cell.eps) == (model, eps)}
+        if found:
+            unions.append(figures.of_union(model, eps, found))
+    return {
+        "images": len(images),
+        "skipped_images": list(images.skipped),
+        "cells": [figures.of_cell(cell, columns) for cell, columns in cells.items()],
+        "unions": unions,
+        "indicators": figures.of_signs(cells, gradients),
+        "failures": failures,
+        "out": str(out),
+        "config": config,
+    }
+
+
+def _write_results(out: Path, cells: dict[Cell, dict[str, Any]]) -> None:
+    tables = []
+    for cell, columns in cells.items():
+        count = len(columns["index"])
+        place = {name: [value] * count for name, value in asdict(cell).items()}
+        tables.append(pa.table(place | {name: value for name, value in columns.items() if name != "history"}))
+    if tables:
+        whole = pa.concat_tables(tables, promote_options="default")
+        write_with(out / "results.parquet", lambda path: pq.write_table(whole, path))
+
+
+def _discard_if_empty(out: Path) -> None:
+    """Remove the folder of an evaluation of which nothing was finished."""
+    with suppress(OSError):
+        (out / "cells").rmdir()
+        (out / "config.yaml").unlink()
+        out.rmdir()

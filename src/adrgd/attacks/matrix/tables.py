@@ -1,0 +1,107 @@
+"""The words and numbers of an evaluation's tables, once for all the forms in which they are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+HEADER = (
+    "attack", "broken", "95 %", "robust accuracy", "95 %", "alone", "mean loss", "forward", "backward", "seconds",
+    "outside", "unconfirmed", "silent",
+)  # fmt: skip
+
+LEGEND = (
+    "Broken: judged by us on the returned input, pulled into its ball and box where rounding had put it outside; clean "
+    "errors count. Alone: broken by no other attack. Forward, backward: passes an image. Outside: returned inputs that "
+    "left ball or box by more than rounding; they do not count. Unconfirmed: called broken by the attack, not by the "
+    "network. Silent: broken on the way, not in the end. Intervals: Wilson's, 95 %."
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One model at one radius."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def tables(summary: dict[str, Any]) -> list[Table]:
+    """A table for each model and radius; the last row is the worst of all attacks."""
+    found = []
+    for union in summary["unions"]:
+        place = (union["model"], union["eps"])
+        rows = [_row(cell, union) for cell in summary["cells"] if (cell["model"], cell["eps"]) == place]
+        rows.append(_union(union))
+        config = summary["config"]
+        goal = "untargeted" if config["target"] is None else f"target {config['target']}"
+        found.append(Table(f"{union['model']}, {config['norm']} eps {union['eps']:g}, {goal}", HEADER, rows))
+    return found
+
+
+def seen(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The signs of failure that were seen: what, where, and what was found with what to do about it."""
+    return [
+        (sign["name"], where(sign), f"{sign['finding']}; {sign['advice']}")
+        for sign in summary["indicators"]
+        if sign["triggered"]
+    ]
+
+
+def where(place: dict[str, Any]) -> str:
+    """A model, with the radius and the attack where they matter."""
+    words = [place["attack"], place["model"], None if place["eps"] is None else f"eps {place['eps']:g}"]
+    return ", ".join(word for word in words if word)
+
+
+def markdown(summary: dict[str, Any]) -> str:
+    """The whole evaluation as a page of Markdown."""
+    config = summary["config"]
+    lines = [
+        "# Evaluation", "",
+        f"{summary['images']} images of `{config['data']}`, seed {config['seed']}. {LEGEND}", "",
+    ]  # fmt: skip
+    for table in tables(summary):
+        lines += [f"## {table.title}", "", _line(table.header), _line(["---"] + ["---:"] * (len(table.header) - 1))]
+        lines += [*map(_line, table.rows), ""]
+    lines += ["## Indicators of attack failure", ""]
+    signs = seen(summary)
+    lines += [f"- **{name}** ({place}): {words}." for name, place, words in signs]
+    judged = len(summary["indicators"])
+    lines += (
+        ["", f"{judged - len(signs)} of {judged} checks found nothing."]
+        if signs
+        else [f"None of {judged} checks found anything."]
+    )
+    if summary["failures"]:
+        lines += ["", "## Attacks without results", ""]
+        lines += [f"- {where(failure)}: {failure['reason']}" for failure in summary["failures"]]
+    if summary["skipped_images"]:
+        lines += ["", "## Images that could not be read", ""] + [f"- {name}" for name in summary["skipped_images"]]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cell: dict[str, Any], union: dict[str, Any]) -> tuple[str, ...]:
+    count = cell["images"]
+    return (
+        cell["attack"], f"{cell['success_rate']:.4f}", _range(cell["success_interval_95"]),
+        f"{cell['robust_accuracy']:.4f}", _range(cell["robust_interval_95"]), str(union["alone"][cell["attack"]]),
+        f"{cell['mean_loss']:.4g}", f"{cell['forward_passes'] / count:.1f}", f"{cell['backward_passes'] / count:.1f}",
+        f"{cell['seconds']:.2f}", str(cell["outside"]), str(cell["unconfirmed"]), str(cell["silent"]),
+    )  # fmt: skip
+
+
+def _union(union: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        "worst of all", f"{union['success_rate']:.4f}", _range(union["success_interval_95"]),
+        f"{union['robust_accuracy']:.4f}", _range(union["robust_interval_95"]), *[""] * (len(HEADER) - 5),
+    )  # fmt: skip
+
+
+def _range(interval: list[float]) -> str:
+    return f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def _line(cells: tuple[str, ...] | list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

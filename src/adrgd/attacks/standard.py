@@ -1,0 +1,196 @@
+"""The ensemble to run when a model's robustness is to be known: cheap runs first, and only what still stands goes on.
+
+1. Away from the label: one run on the cross-entropy from the clean image, one on the margin from a random point.
+2. Towards each of the classes with the largest logits, on the margin between that class and the label.
+3. Many runs side by side towards the two classes that came nearest, with noise levels spread over them.
+4. Reheating: the best points of each image, copied, shaken and raised again from smaller noise levels; what came out
+   better takes its source's place. Again and again, until the budget is spent.
+
+A targeted attack has one class to go to, and skips the second stage. An image goes on as long as it is not broken by
+more than rounding, so that what is found holds in other batches, on other devices and in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adrgd.attacks.best import Best
+from adrgd.attacks.case import Case
+from adrgd.attacks.lanes import Lanes, passes
+from adrgd.errors import UsageError
+from adrgd.objective import Loss, Score, find_loss, targeted_margin
+from adrgd.rows import column, take
+from adrgd.solvers import GraduatedADR, GraduatedGates, Solver, Steepest, make_solver
+
+NAME = "standard"
+LOOK = 60  # iterations towards each other class
+LEAST = 50  # passes
+CLASSES = 9  # other classes looked at, at most
+SHARE = 0.2  # of the budget for looking at them
+NEAREST = 2  # of them gone on with
+MOST = 96  # rows an image
+COPIES = 8  # of each point that is reheated
+ROUNDS = 4  # of reheating for which the number of rows leaves room
+NOISE = 0.4  # the most that reheated points are shaken by, in radii
+
+FIRST = GraduatedADR()
+SECOND = GraduatedADR(gates=GraduatedGates(sigma0=1.0), random_start=True)
+TOWARDS = GraduatedADR(
+    gates=GraduatedGates(sigma0=1.0, probe_every=3), step=Steepest(length=1.0, schedule="power"), random_start=True
+)
+SPREAD = GraduatedADR(
+    gates=GraduatedGates(spread=(0.3, 3.0), spread_first=True, probe_every=3),
+    step=Steepest(length=0.5, schedule="power"), random_start=True,
+)  # fmt: skip
+REHEAT = GraduatedADR(
+    gates=GraduatedGates(spread=(0.05, 0.6), spread_first=True, probe_every=3),
+    step=Steepest(length=0.3, schedule="power"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standard:
+    """An ensemble of graduated runs: labels, targets, many noise levels, reheating, within one budget an image.
+
+    Attributes:
+        budget: forward and backward passes an image, together; only the images that stand take all of it.
+    """
+
+    budget: int = 3000
+
+    def __post_init__(self) -> None:
+        if self.budget < LEAST:
+            raise UsageError(f"expected a budget of at least {LEAST} passes an image, found {self.budget}; raise it")
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Some points for each of n images, the same number k for all.
+
+    Attributes:
+        image: (n,) positions in the batch.
+        target: (n, k) the class each point is to become.
+        x: (n, k, ...) where they are.
+        value: (n, k) by how much the target is ahead there.
+    """
+
+    image: Tensor
+    target: Tensor
+    x: Tensor
+    value: Tensor
+
+
+def find_attacker(name: str) -> Solver | Standard:
+    """What a name stands for where whole data sets are attacked: "standard", or a solver of `adrgd.make_solver`.
+
+    Raises:
+        UsageError: neither.
+    """
+    return Standard() if name == NAME else make_solver(name)
+
+
+def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:
+    """Attack a batch, and leave what was found in `best`."""
+    lanes = Lanes(case, best, budget=standard.budget, seed=seed)
+    _away(lanes, FIRST, case.loss)
+    _away(lanes, SECOND, find_loss("margin", targeted=case.target is not None))
+    points = _spread(lanes, *_nearest(lanes))
+    while points is not None:
+        points = _reheated(lanes, points)
+
+
+def _away(lanes: Lanes, solver: GraduatedADR, loss: Loss) -> None:
+    """One run an image on a loss of the attack's own goal."""
+    case, image = lanes.case, lanes.best.standing()
+    lanes.run(image, case.clean[image][:, None], lambda rows: case.objective(image[rows], loss), solver, 100)
+
+
+def _nearest(lanes: Lanes) -> tuple[Tensor, Tensor]:
+    """The standing images (n,), and the classes (n, up to NEAREST) that they came nearest to."""
+    case, image = lanes.case, lanes.best.standing()
+    if case.target is not None:
+        return image, case.target[image, None]
+    others = case.logits[image].scatter(1, case.labels[image, None], -torch.inf)
+    affordable = max(NEAREST, int(SHARE * lanes.budget / (LOOK * passes(TOWARDS))))
+    target = others.topk(min(CLASSES, affordable, others.shape[1] - 1), dim=1).indices
+    if target.shape[1] > NEAREST and (points := _towards(lanes, image, target, TOWARDS, LOOK)) is not None:
+        image, target = points.image, points.target.gather(1, points.value.topk(NEAREST, dim=1).indices)
+    stands = ~lanes.best.reached[image]
+    return image[stands], target[stands, :NEAREST]
+
+
+def _spread(lanes: Lanes, image: Tensor, target: Tensor) -> Points | None:
+    """Many runs from random points towards these classes."""
+    rounds = lanes.left(image) / (passes(SPREAD) * (100 + 80 * ROUNDS))
+    most = min(MOST, max(2 * COPIES, lanes.at_once))
+    count = COPIES * int(min(max(rounds, COPIES), most) / COPIES)
+    each = -(-count // target.shape[1])
+    return _towards(lanes, image, target.repeat_interleave(each, 1)[:, :count], SPREAD, 100)
+
+
+def _reheated(lanes: Lanes, points: Points) -> Points | None:
+    """The best points shaken and raised again; what came out better takes its source's place."""
+    count = points.value.shape[1]
+    elite = points.value.topk(-(-count // COPIES), dim=1).indices.repeat_interleave(COPIES, 1)[:, :count]
+    x = points.x[torch.arange(len(elite), device=elite.device)[:, None], elite]
+    old = Points(points.image, points.target.gather(1, elite), x, points.value.gather(1, elite))
+    return _towards(lanes, old.image, old.target, REHEAT, 80, old)
+
+
+def _towards(
+    lanes: Lanes, image: Tensor, target: Tensor, solver: GraduatedADR, steps: int, old: Points | None = None
+) -> Points | None:
+    """Raise points towards their targets (n, k): new ones, or old ones that are shaken first.
+
+    Returns:
+        The points of the images that still stand; None if none does, or if the budget is spent.
+    """
+    case, (n, k) = lanes.case, target.shape
+    x = case.clean[image][:, None].expand(n, k, *case.clean.shape[1:]) if old is None else _shaken(lanes, old)
+    owner, goals = image.repeat_interleave(k), target.flatten()
+    found = lanes.run(image, x, lambda rows: _Towards(case, owner[rows], goals[rows]), solver, steps)
+    if found is None:
+        return None
+    points, value = found
+    if old is not None:
+        keep = value > old.value
+        points = torch.where(keep.view(n, k, *[1] * (x.dim() - 2)), points, old.x)
+        value = torch.where(keep, value, old.value)
+    stands = (~lanes.best.reached[image]).nonzero()[:, 0]
+    return take(Points(image, target, points, value), stands) if len(stands) else None
+
+
+def _shaken(lanes: Lanes, points: Points) -> Tensor:
+    k = points.value.shape[1]
+    x, random = points.x.flatten(0, 1), lanes.random(points.image, k)
+    scale = lanes.case.around(points.image.repeat_interleave(k)).bind(x).scale
+    size = NOISE * random.uniform((), "shake", dtype=x.dtype)
+    noise = random.normal(tuple(x.shape[1:]), "shake direction", dtype=x.dtype)
+    return (x + column(size, x) * noise * scale).view(points.x.shape)
+
+
+@dataclass(frozen=True)
+class _Towards:
+    """By how much the target's logit is ahead of the label's; in a targeted attack, of the largest other.
+
+    Attributes:
+        image: (N,) each row's position in the batch.
+        target: (N,) the class it is to become; any class that the attack is after will do.
+    """
+
+    case: Case
+    image: Tensor
+    target: Tensor
+
+    def __call__(self, x: Tensor, rows: Tensor) -> Score:
+        case, image, target = self.case, self.image[rows], self.target[rows]
+        logits = case.model(x)
+        if case.target is None:
+            pair = logits.gather(1, torch.stack([target, case.labels[image]], 1))
+            value = pair[:, 0] - pair[:, 1]
+        else:
+            value = targeted_margin(logits, target)
+        return Score(value, case.clearly_broken(logits, image))

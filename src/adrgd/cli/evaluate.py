@@ -1,0 +1,161 @@
+"""adrgd evaluate"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from adrgd import __version__
+from adrgd.attacks.evaluate import Attack
+from adrgd.attacks.matrix import Noise, Own, Peer, run_matrix
+from adrgd.attacks.matrix.entrants import Entrant
+from adrgd.attacks.matrix.tables import seen, tables, where
+from adrgd.cli.options import cli, positive, usable_device
+from adrgd.cli.progress import progress_bar
+from adrgd.data import load_data
+from adrgd.errors import UsageError
+from adrgd.models import Model, load_model
+
+BRIEF = ("attack", "broken", "95 %", "forward", "backward", "seconds")
+"""The columns that fit a terminal; the report has them all."""
+
+DESCRIPTION = "Evaluate models under several attacks and radii on the same images; every result is judged by us."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to evaluate, and how."""
+
+    models: tuple[str, ...]
+    """Models as `adrgd attack --model` takes them."""
+    data: str
+    """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
+    eps: tuple[float, ...]
+    """The largest perturbations."""
+    norm: Literal["linf", "l2"] = "linf"
+    """How the size of a perturbation is measured."""
+    solvers: tuple[str, ...] = ("graduated", "pgd")
+    """Solvers of `adrgd list`; each may have ?steps=N&restarts=N&loss=NAME of its own."""
+    peers: tuple[str, ...] = ()
+    """Attacks of other libraries: torchattacks:NAME, foolbox:NAME, pyautoattack:VERSION, with ?key=value for their own
+    arguments."""
+    noise: int = 100
+    """Random points an image that all attacks are compared with; 0 for none."""
+    steps: int = 100
+    """Iterations of each run of our solvers."""
+    restarts: int = 1
+    """Runs an image of our solvers."""
+    targeted: Literal["next", "random", "least-likely"] | None = None
+    """Another class for each image to be turned into."""
+    loss: str = "cross-entropy"
+    """cross-entropy, margin, dlr or normalised-cross-entropy: what our solvers raise, and what all
+    results are measured by."""
+    keep_going: bool = False
+    """Go on raising the loss of images that are broken already."""
+    limit: int | None = None
+    """The first N images only."""
+    offset: int = 0
+    """Skip that many images."""
+    batch_size: int = 128
+    """Images that are worked on side by side; it changes what peers draw."""
+    seed: int = 0
+    """Of all randomness."""
+    device: str = "cpu"
+    """cpu, cuda, cuda:1, ..."""
+    threads: int | None = None
+    """Processor threads of torch."""
+    out: Path | None = None
+    """Folder for the results; runs/TIME-evaluate unless given."""
+    resume: bool = False
+    """Go on with an evaluation that was stopped, or add to one: finished cells are kept."""
+    json: bool = False
+    """Print the summary as one JSON object and nothing else."""
+
+
+def command(argv: list[str]) -> int:
+    """Run `adrgd evaluate`."""
+    options: Options = cli(Options, argv, prog="adrgd evaluate", description=DESCRIPTION)
+    if options.threads is not None:
+        torch.set_num_threads(positive(options.threads, "threads"))
+    positive(options.batch_size, "batch-size")
+    if options.resume and options.out is None:
+        raise UsageError("--resume needs the evaluation's folder: add --out FOLDER")
+    device = usable_device(options.device)
+    entrants = _entrants(options)
+    images = load_data(options.data, limit=options.limit, offset=options.offset)
+    models = {spec: _load(spec, device, tuple(images.images.shape[1:])) for spec in options.models}
+    out = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-evaluate"
+    try:
+        with progress_bar() as progress:
+            task = progress.add_task("evaluating", total=len(images) * len(models) * len(options.eps) * len(entrants))
+            summary = run_matrix(
+                {spec: model.module for spec, model in models.items()}, images, entrants, out, eps=options.eps,
+                norm=options.norm, target=options.targeted, seed=options.seed, batch_size=options.batch_size,
+                device=device, config=_config(options), resume=options.resume,
+                advance=lambda what, count: progress.update(task, advance=count, description=what),
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with the same command and --resume --out {out}", file=sys.stderr)
+        return 130
+    if options.json:
+        print(json.dumps(summary))
+    else:
+        _show(summary, out)
+    return 0
+
+
+def _entrants(options: Options) -> list[Entrant]:
+    attack = Attack(
+        steps=positive(options.steps, "steps"), restarts=positive(options.restarts, "restarts"), loss=options.loss,
+        seed=options.seed, stop_at_success=not options.keep_going,
+    )  # fmt: skip
+    entrants: list[Entrant] = [Own.named(name, attack) for name in options.solvers]
+    if options.noise:
+        entrants.append(Noise(points=positive(options.noise, "noise"), loss=options.loss, seed=options.seed))
+    return entrants + [Peer.named(name, loss=options.loss, seed=options.seed) for name in options.peers]
+
+
+def _load(spec: str, device: str, shape: tuple[int, ...]) -> Model:
+    model = load_model(spec, device=device)
+    if model.input_shape is not None and tuple(model.input_shape) != shape:
+        raise UsageError(
+            f"{spec} takes inputs of shape {tuple(model.input_shape)}, but the images have shape {shape}; choose "
+            "models and data that belong together"
+        )
+    return model
+
+
+def _config(options: Options) -> dict[str, Any]:
+    """What all cells share, besides what `run_matrix` is told; each cell adds its own."""
+    return {"adrgd": __version__, "data": options.data, "limit": options.limit, "offset": options.offset}
+
+
+def _show(summary: dict[str, Any], out: Path) -> None:
+    console = Console()
+    for one in tables(summary):
+        table = Table(title=one.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for name in BRIEF:
+            first = name == "attack"
+            table.add_column(
+                name, justify="left" if first else "right", no_wrap=not first, overflow="fold" if first else "ellipsis"
+            )
+        for row in one.rows:
+            table.add_row(*(row[one.header.index(name)] for name in BRIEF))
+        console.print(table)
+    signs = seen(summary)
+    console.print(f"indicators of attack failure: {len(signs)} of {len(summary['indicators'])} checks", highlight=False)
+    for name, place, words in signs:
+        console.print(f"  {name} ({place}): {words}", soft_wrap=True, highlight=False, markup=False)
+    for failure in summary["failures"]:
+        words = f"no results: {where(failure)}: {failure['reason']}"
+        console.print(words, soft_wrap=True, highlight=False, markup=False)
+    console.print(f"results and report: {out}/report.html", soft_wrap=True, highlight=False)

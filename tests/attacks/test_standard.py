@@ -1,0 +1,116 @@
+"""The ensemble: what it keeps from its first run, what it spends, and what it does not depend on."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from adrgd import UsageError
+from adrgd.attacks import Attack, AttackResult, Standard, Threat, attack_batch
+from adrgd.attacks.standard import find_attacker
+from adrgd.rows import take
+
+from .problems import Problem
+
+EPS = 0.05
+
+
+def attack(problem: Problem, budget: int = 1500, *, seed: int = 0, **threat: object) -> AttackResult:
+    allowed = Threat(**{"eps": EPS, **threat})  # type: ignore[arg-type]
+    return attack_batch(
+        problem.net, problem.images, problem.labels, Attack(threat=allowed, solver=Standard(budget=budget), seed=seed)
+    )
+
+
+def spent(result: AttackResult) -> torch.Tensor:
+    return result.forward_passes + result.backward_passes
+
+
+def test_it_begins_with_the_default_attack(problem: Problem) -> None:
+    """What one run of it breaks is broken, after the same iterations; and more besides."""
+    once = attack_batch(problem.net, problem.images, problem.labels, Attack(threat=Threat(eps=EPS)))
+    result = attack(problem)
+    assert result.success[once.success].all()
+    assert torch.equal(result.first_success[once.success], once.first_success[once.success])
+    assert torch.equal(result.history, once.history)
+    assert result.success.sum() >= once.success.sum()
+
+
+@pytest.mark.parametrize("budget", [50, 130, 700, 3000])
+def test_the_budget_is_kept_and_broken_images_take_less(problem: Problem, budget: int) -> None:
+    result = attack(problem, budget)
+    assert (spent(result) <= budget).all()
+    stands = ~result.success
+    assert stands.any()
+    assert spent(result)[stands].unique().numel() == 1
+    assert (spent(result)[stands] > 0.6 * budget).all()
+    assert spent(result)[result.success].float().mean() < spent(result)[stands].float().mean()
+
+
+def test_a_larger_budget_breaks_no_less(problem: Problem) -> None:
+    rates = [attack(problem, budget).success.double().mean() for budget in (60, 400, 2000)]
+    assert rates == sorted(rates)
+
+
+def test_results_do_not_depend_on_the_batch(problem: Problem) -> None:
+    whole = attack(problem)
+    parts = [slice(0, 7), slice(7, 8), slice(8, 40)]
+    index = torch.arange(40)
+    single = Attack(threat=Threat(eps=EPS), solver=Standard(budget=1500))
+    for part in parts:
+        found = attack_batch(problem.net, problem.images[part], problem.labels[part], single, index=index[part])
+        assert torch.equal(found.success, whole.success[part])
+        assert torch.equal(spent(found), spent(whole)[part])
+        torch.testing.assert_close(found.adversarial, whole.adversarial[part])
+
+
+def test_the_seed_decides_everything(problem: Problem) -> None:
+    first, again, other = (attack(problem, seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(first.adversarial, again.adversarial)
+    assert not torch.equal(first.adversarial, other.adversarial)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_targets_are_reached_inside_the_ball(problem: Problem, norm: str) -> None:
+    eps = 0.2 if norm == "linf" else 0.5
+    result = attack(problem, eps=eps, norm=norm, target="next")
+    assert torch.equal(result.target, (problem.labels + 1) % 4)
+    assert torch.equal(result.success, problem.net(result.adversarial).argmax(1) == result.target)
+    assert 0 < result.success.sum()
+    assert (result.distance <= eps).all()
+    assert ((result.adversarial >= 0) & (result.adversarial <= 1)).all()
+
+
+def test_two_classes_are_enough(problem: Problem) -> None:
+    net = nn.Sequential(problem.net, nn.Linear(4, 2)).eval().requires_grad_(False)
+    result = attack(replace(problem, net=net, labels=net(problem.images).argmax(1)), 1000)
+    assert torch.equal(result.success, net(result.adversarial).argmax(1) != result.label)
+
+
+def test_misclassified_images_cost_next_to_nothing(problem: Problem) -> None:
+    wrong = (problem.net(problem.images).argmax(1) != problem.labels).nonzero()[:, 0]
+    result = attack(replace(problem, images=take(problem.images, wrong), labels=take(problem.labels, wrong)))
+    assert result.success.all()
+    assert (spent(result) <= 5).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"steps": 50}, "steps"), ({"restarts": 4}, "restarts"), ({"stop_at_success": False}, "stop_at_success")],
+)
+def test_settings_of_single_solvers_are_refused(settings: dict[str, int], words: str) -> None:
+    with pytest.raises(UsageError, match=rf"divides its own budget.*{words}"):
+        Attack(solver=Standard(), **settings)  # type: ignore[arg-type]
+
+
+def test_a_budget_that_pays_for_nothing_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least 50 passes"):
+        Standard(budget=10)
+
+
+def test_names() -> None:
+    assert find_attacker("standard") == Standard()
+    assert type(find_attacker("pgd")).__name__ == "PGD"
+    with pytest.raises(UsageError, match="unknown solver 'standart'"):
+        find_attacker("standart")

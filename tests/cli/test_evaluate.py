@@ -1,0 +1,92 @@
+"""adrgd evaluate: what it prints, what it leaves, how it fails."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from adrgd.cli import run
+
+BASE = ["evaluate", "--models", "bundled:mnist-pgd", "--data", "bundled:mnist", "--limit", "6", "--steps", "3"]
+QUICK = [*BASE, "--eps", "0.1", "0.3", "--noise", "3", "--threads", "1"]
+
+
+def test_json_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*QUICK, "--json", "--out", str(tmp_path / "run")]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["images"] == 6
+    assert {cell["attack"] for cell in summary["cells"]} == {"graduated", "pgd", "noise"}
+    assert {union["eps"] for union in summary["unions"]} == {0.1, 0.3}
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_for_people_and_again_with_a_peer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--solvers", "pgd?steps=2", "--out", str(tmp_path / "run")]
+    assert run([*QUICK, *out]) == 0
+    text = capsys.readouterr().out
+    assert "worst of all" in text
+    assert "indicators of attack failure" in text
+    assert run([*QUICK, *out, "--resume", "--peers", "foolbox:Nothing"]) == 0
+    assert "no results: foolbox:Nothing" in capsys.readouterr().out
+
+
+def test_damaged_images_are_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "images"
+    for label in range(3):
+        (folder / str(label)).mkdir(parents=True)
+        Image.effect_noise((28, 28), 80).save(folder / str(label) / "a.png")
+    (folder / "1" / "a.png").write_bytes(b"damaged")
+    words = ["evaluate", "--models", "bundled:mnist-pgd", "--data", f"folder:{folder}?mode=L", "--steps", "2"]
+    with pytest.warns(UserWarning, match=r"1 of 3 images are skipped: .*1/a\.png"):
+        assert run([*words, "--eps", "0.1", "--noise", "0", "--json", "--out", str(tmp_path / "run")]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["images"] == 2
+    assert "a.png" in summary["skipped_images"][0]
+    assert "a.png" in (tmp_path / "run" / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--eps", "0"], "eps must be positive"),
+        (["--eps", "0.1", "0.1"], "each once"),
+        (["--models", "magic"], "magic"),
+        (["--solvers", "magic"], "unknown solver"),
+        (["--solvers", "pgd", "pgd"], "each once"),
+        (["--solvers", "--noise", "0"], "at least one attack"),
+        (["--peers", "magic:PGD"], "expected a peer as"),
+        (["--loss", "magic"], "unknown loss"),
+        (["--targeted", "best"], "best"),
+        (["--noise", "-1"], "--noise must be at least 1"),
+        (["--steps", "0"], "--steps must be at least 1"),
+        (["--batch-size", "0"], "--batch-size must be at least 1"),
+        (["--device", "abacus"], "abacus"),
+        (["--data", "magic"], "magic"),
+        (["--resume"], "--out"),
+    ],
+)
+def test_bad_usage_is_one_line(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run([*QUICK, *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert sentence in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_models_and_images_that_do_not_belong_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.effect_noise((20, 20), 80).save(_folder(tmp_path) / "a.png")
+    assert run(["evaluate", "--models", "bundled:mnist-pgd", "--data", f"folder:{tmp_path}", "--eps", "0.1"]) == 2
+    assert "belong together" in capsys.readouterr().err
+    assert torch.get_num_threads() == 1
+
+
+def _folder(tmp_path: Path) -> Path:
+    (tmp_path / "zero").mkdir()
+    return tmp_path / "zero"
