@@ -27,7 +27,7 @@ import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adrgd.attacks import Attack
+from adrgd.attacks import Attack, Standard
 from adrgd.attacks.matrix import Own, Peer, run_matrix
 from adrgd.attacks.matrix.entrants import Entrant
 from adrgd.attacks.matrix.tables import markdown
@@ -38,27 +38,29 @@ from adrgd.models import load_model
 from adrgd.solvers import FGSM, PGD, GraduatedADR, Solver, preset
 
 HERE = Path(__file__).parent
-FGSM_WEIGHTS = HERE.parent / "robust_nets" / "results" / "mnist-fgsm.safetensors"
+TRAINED = {kind: HERE.parent / "robust_nets" / "results" / f"mnist-{kind}.safetensors" for kind in ("fgsm", "pgd")}
 Goal = Literal["untargeted", "targeted"]
 GOALS: tuple[Goal, ...] = ("untargeted", "targeted")
 SHADES = {"untargeted": "#f0f0f0", "targeted": "#fbe9ee"}  # grey and pink, as in the paper
-COLOURS = ("#222222", "#8a8a8a", "#0072b2", "#d55e00", "#e69f00", "#009e73", "#56b4e9", "#cc79a7", "#b8a9d9")
+COLOURS = ("#222222", "#8a8a8a", "#117733", "#0072b2", "#d55e00", "#e69f00", "#009e73", "#56b4e9", "#cc79a7", "#b8a9d9")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What to run."""
 
-    fgsm_trained: Path | None = FGSM_WEIGHTS if FGSM_WEIGHTS.exists() else None
+    fgsm_trained: Path | None = TRAINED["fgsm"]
     """Weights of the network trained on FGSM's images; experiments/robust_nets makes them."""
-    pgd_trained: Path | None = None
-    """Weights of the network trained on PGD's images; the bundled one unless given."""
+    pgd_trained: Path | None = TRAINED["pgd"]
+    """Weights of the network trained on PGD's images."""
     data: str = "bundled:mnist"
     limit: int = 100
     """The first N images."""
     eps: float = 0.2
     steps: int = 100
     """Iterations of each solver."""
+    budget: int = 1000
+    """Passes an image of the ensemble."""
     peers: tuple[str, ...] = (
         "torchattacks:PGD?steps=100&alpha=0.01",
         "torchattacks:APGD?steps=100",
@@ -79,7 +81,8 @@ def networks(options: Options) -> dict[str, str]:
     found = {"natural": "bundled:mnist-clean"}
     if options.fgsm_trained is not None:
         found["FGSM-trained"] = f"mnist-cnn?weights={options.fgsm_trained}"
-    found["PGD-trained"] = f"mnist-cnn?weights={options.pgd_trained}" if options.pgd_trained else "bundled:mnist-pgd"
+    if options.pgd_trained is not None:
+        found["PGD-trained"] = f"mnist-cnn?weights={options.pgd_trained}"
     return found
 
 
@@ -97,6 +100,7 @@ def entrants(options: Options, goal: Goal) -> list[Entrant]:
         for name, solver in solvers.items()
     ]
     untargeted_only = ("torchattacks:APGD", "torchattacks:AutoAttack", "pyautoattack")
+    found.append(Own(name="standard", attack=Attack(solver=Standard(budget=options.budget), seed=options.seed)))
     peers = [name for name in options.peers if goal == "untargeted" or not name.startswith(untargeted_only)]
     return found + [Peer.named(name, seed=options.seed) for name in peers]
 
@@ -163,9 +167,9 @@ def page(summaries: dict[Goal, dict[str, Any]], options: Options) -> str:
     """Both evaluations as one page."""
     words = (
         f"Figure 3(a)-(b) on MNIST, {options.limit} images, {options.steps} iterations of each solver, one thread. "
-        "Perturbed images stay inside [0, 1]. The solvers and plain PGD go on after success; APGD and AutoAttack stop "
-        "there, and return the clean image where they fail, so that their mean losses say less. Targets are other "
-        "classes drawn at random."
+        "Perturbed images stay inside [0, 1]. The solvers and plain PGD go on after success; the ensemble, APGD and "
+        "AutoAttack stop there, and the latter two return the clean image where they fail, so that their mean losses "
+        "say less. Targets are other classes drawn at random."
     )
     parts = [
         markdown(summary).replace("# Evaluation", f"# {goal.capitalize()}", 1) for goal, summary in summaries.items()

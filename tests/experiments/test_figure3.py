@@ -25,7 +25,7 @@ def gallery() -> dict[str, Any]:
 
 def test_both_halves(figure3: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = figure3["Options"](
-        fgsm_trained=None, limit=3, steps=2, peers=("foolbox:LinfPGD?steps=2", "pyautoattack"),
+        fgsm_trained=None, limit=3, steps=2, budget=50, peers=("foolbox:LinfPGD?steps=2", "pyautoattack"),
         runs=tmp_path / "runs", out=tmp_path / "out",
     )  # fmt: skip
     figure3["main"].__globals__["entrants"] = _cheap(figure3["entrants"])
