@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
 
-import torch
-from rich.console import Console
+import tyro
+from rich.progress import Progress
 from rich.table import Table
 
 from adrgd import __version__
@@ -19,8 +15,8 @@ from adrgd.attacks.ray_workers import RayWorkers
 from adrgd.attacks.run import run_attack
 from adrgd.attacks.standard import Standard, find_attacker
 from adrgd.attacks.threat import Threat
+from adrgd.cli.folders import Run, figures
 from adrgd.cli.options import describe, parse, positive, usable_device
-from adrgd.cli.progress import progress_bar
 from adrgd.data import load_data
 from adrgd.errors import UsageError
 from adrgd.models import load_model
@@ -65,20 +61,11 @@ class Options:
     """Skip that many images."""
     batch_size: int = 128
     """Images that are worked on side by side."""
-    seed: int = 0
-    """Of all randomness."""
     device: str = "cpu"
     """cpu, cuda, cuda:1, ..."""
-    threads: int | None = None
-    """Processor threads of torch; with --ray of each worker, one unless given."""
     ray: str | None = None
     """Work on Ray workers: local for all processors of this machine, or the address of a running cluster."""
-    out: Path | None = None
-    """Folder for the results; runs/TIME-MODEL-SOLVER unless given."""
-    resume: bool = False
-    """Go on with a run that was stopped."""
-    json: bool = False
-    """Print the summary as one JSON object and nothing else."""
+    run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=Run)
 
 
 def command(argv: list[str]) -> int:
@@ -86,16 +73,14 @@ def command(argv: list[str]) -> int:
     options, solver = parse(
         Options, argv, prog="adrgd attack", description=DESCRIPTION, make=find_attacker
     )  # fmt: skip
-    if options.threads is not None:
-        torch.set_num_threads(positive(options.threads, "threads"))
+    run = options.run
+    run.begin()
     positive(options.batch_size, "batch-size")
-    if options.resume and options.out is None:
-        raise UsageError("--resume needs the run's folder: add --out FOLDER")
     device = usable_device(options.device)
     threat = Threat(norm=options.norm, eps=options.eps, target=_target(options))
     attack = Attack(
         threat=threat, solver=solver, steps=positive(options.steps, "steps"),
-        restarts=positive(options.restarts, "restarts"), loss=options.loss, seed=options.seed,
+        restarts=positive(options.restarts, "restarts"), loss=options.loss, seed=run.seed,
         stop_at_success=not options.keep_going,
     )  # fmt: skip
     images = load_data(options.data, limit=options.limit, offset=options.offset)
@@ -107,25 +92,19 @@ def command(argv: list[str]) -> int:
         )
     workers = None
     if options.ray is not None:
-        workers = RayWorkers(address=options.ray, threads=options.threads or 1, device=device, spec=options.model)
-    out = options.out or Path("runs") / _folder_name(options)
-    try:
-        with progress_bar() as progress:
-            task = progress.add_task("attacking", total=len(images))
-            summary = run_attack(
-                model.module, images, attack, out, config=_config(options, attack, solver),
-                batch_size=options.batch_size, device=device, resume=options.resume, workers=workers,
-                advance=lambda done, broken: progress.update(task, completed=done, description=f"{broken} broken"),
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        print(f"interrupted; go on with the same command and --resume --out {out}", file=sys.stderr)
-        return 130
-    if options.json:
-        print(json.dumps(summary))
-    else:
-        Console().print(_table(summary))
-        Console().print(f"results and report: {out}/report.html", soft_wrap=True, highlight=False)
-    return 0
+        workers = RayWorkers(address=options.ray, threads=run.threads or 1, device=device, spec=options.model)
+    out = run.folder(options.model.partition("?")[0], options.solver)
+
+    def work(bar: Progress) -> dict[str, Any]:
+        task = bar.add_task("attacking", total=len(images))
+        return run_attack(
+            model.module, images, attack, out, config=_config(options, attack, solver), batch_size=options.batch_size,
+            device=device, resume=run.resume, workers=workers,
+            advance=lambda done, broken: bar.update(task, completed=done, description=f"{broken} broken"),
+        )  # fmt: skip
+
+    words = f"results and report: {out}/report.html"
+    return run.carry_out(work, out, show=lambda summary: [_table(summary)], results=words)
 
 
 def _target(options: Options) -> Any:
@@ -148,16 +127,8 @@ def _config(options: Options, attack: Attack, solver: Solver | Standard) -> dict
     }  # fmt: skip
 
 
-def _folder_name(options: Options) -> str:
-    words = [time.strftime("%Y%m%d-%H%M%S"), options.model.partition("?")[0], options.solver]
-    return "-".join("".join(c if c.isalnum() else "-" for c in Path(word).name) for word in words)
-
-
 def _table(summary: dict[str, Any]) -> Table:
     (low, high), config = summary["success_interval_95"], summary["config"]
-    table = Table(title=f"{config['solver']['name']}, {config['threat']['norm']} {config['threat']['eps']:g}")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
     rows = _working(config["solver"]) | {
         "images": f"{summary['images']}",
         "success rate": f"{summary['success_rate']:.4f}  ({low:.3f} to {high:.3f})",
@@ -168,9 +139,7 @@ def _table(summary: dict[str, Any]) -> Table:
         "seconds": f"{summary['seconds']:.1f}",
         "seed": f"{summary['seed']}",
     }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
+    return figures(f"{config['solver']['name']}, {config['threat']['norm']} {config['threat']['eps']:g}", rows)
 
 
 def _working(solver: dict[str, Any]) -> dict[str, str]:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
-import torch
+import tyro
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import RenderableType
+from rich.progress import Progress
 from rich.table import Table
 
 from adrgd import __version__
 from adrgd.attacks.evaluate import Attack
 from adrgd.attacks.matrix import Noise, Own, Peer, run_matrix
 from adrgd.attacks.matrix.entrants import Entrant
+from adrgd.attacks.matrix.tables import Table as Matrix
 from adrgd.attacks.matrix.tables import seen, tables, where
+from adrgd.cli.folders import Run
 from adrgd.cli.options import cli, positive, usable_device
-from adrgd.cli.progress import progress_bar
 from adrgd.data import load_data
 from adrgd.errors import UsageError
 from adrgd.models import Model, load_model
@@ -67,61 +65,44 @@ class Options:
     """Skip that many images."""
     batch_size: int = 128
     """Images that are worked on side by side; it changes what peers draw."""
-    seed: int = 0
-    """Of all randomness."""
     device: str = "cpu"
     """cpu, cuda, cuda:1, ..."""
-    threads: int | None = None
-    """Processor threads of torch."""
-    out: Path | None = None
-    """Folder for the results; runs/TIME-evaluate unless given."""
-    resume: bool = False
-    """Go on with an evaluation that was stopped, or add to one: finished cells are kept."""
-    json: bool = False
-    """Print the summary as one JSON object and nothing else."""
+    run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=Run)
 
 
 def command(argv: list[str]) -> int:
     """Run `adrgd evaluate`."""
     options: Options = cli(Options, argv, prog="adrgd evaluate", description=DESCRIPTION)
-    if options.threads is not None:
-        torch.set_num_threads(positive(options.threads, "threads"))
+    run = options.run
+    run.begin()
     positive(options.batch_size, "batch-size")
-    if options.resume and options.out is None:
-        raise UsageError("--resume needs the evaluation's folder: add --out FOLDER")
     device = usable_device(options.device)
     entrants = _entrants(options)
     images = load_data(options.data, limit=options.limit, offset=options.offset)
     models = {spec: _load(spec, device, tuple(images.images.shape[1:])) for spec in options.models}
-    out = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-evaluate"
-    try:
-        with progress_bar() as progress:
-            task = progress.add_task("evaluating", total=len(images) * len(models) * len(options.eps) * len(entrants))
-            summary = run_matrix(
-                {spec: model.module for spec, model in models.items()}, images, entrants, out, eps=options.eps,
-                norm=options.norm, target=options.targeted, seed=options.seed, batch_size=options.batch_size,
-                device=device, config=_config(options), resume=options.resume,
-                advance=lambda what, count: progress.update(task, advance=count, description=what),
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        print(f"interrupted; go on with the same command and --resume --out {out}", file=sys.stderr)
-        return 130
-    if options.json:
-        print(json.dumps(summary))
-    else:
-        _show(summary, out)
-    return 0
+    out = run.folder("evaluate")
+
+    def work(bar: Progress) -> dict[str, Any]:
+        task = bar.add_task("evaluating", total=len(images) * len(models) * len(options.eps) * len(entrants))
+        return run_matrix(
+            {spec: model.module for spec, model in models.items()}, images, entrants, out, eps=options.eps,
+            norm=options.norm, target=options.targeted, seed=run.seed, batch_size=options.batch_size, device=device,
+            config=_config(options), resume=run.resume,
+            advance=lambda what, count: bar.update(task, advance=count, description=what),
+        )  # fmt: skip
+
+    return run.carry_out(work, out, show=_shown, results=f"results and report: {out}/report.html")
 
 
 def _entrants(options: Options) -> list[Entrant]:
     attack = Attack(
         steps=positive(options.steps, "steps"), restarts=positive(options.restarts, "restarts"), loss=options.loss,
-        seed=options.seed, stop_at_success=not options.keep_going,
+        seed=options.run.seed, stop_at_success=not options.keep_going,
     )  # fmt: skip
     entrants: list[Entrant] = [Own.named(name, attack) for name in options.solvers]
     if options.noise:
-        entrants.append(Noise(points=positive(options.noise, "noise"), loss=options.loss, seed=options.seed))
-    return entrants + [Peer.named(name, loss=options.loss, seed=options.seed) for name in options.peers]
+        entrants.append(Noise(points=positive(options.noise, "noise"), loss=options.loss, seed=options.run.seed))
+    return entrants + [Peer.named(name, loss=options.loss, seed=options.run.seed) for name in options.peers]
 
 
 def _load(spec: str, device: str, shape: tuple[int, ...]) -> Model:
@@ -139,23 +120,21 @@ def _config(options: Options) -> dict[str, Any]:
     return {"adrgd": __version__, "data": options.data, "limit": options.limit, "offset": options.offset}
 
 
-def _show(summary: dict[str, Any], out: Path) -> None:
-    console = Console()
-    for one in tables(summary):
-        table = Table(title=one.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for name in BRIEF:
-            first = name == "attack"
-            table.add_column(
-                name, justify="left" if first else "right", no_wrap=not first, overflow="fold" if first else "ellipsis"
-            )
-        for row in one.rows:
-            table.add_row(*(row[one.header.index(name)] for name in BRIEF))
-        console.print(table)
+def _shown(summary: dict[str, Any]) -> list[RenderableType]:
+    parts: list[RenderableType] = [_table(one) for one in tables(summary)]
     signs = seen(summary)
-    console.print(f"indicators of attack failure: {len(signs)} of {len(summary['indicators'])} checks", highlight=False)
-    for name, place, words in signs:
-        console.print(f"  {name} ({place}): {words}", soft_wrap=True, highlight=False, markup=False)
-    for failure in summary["failures"]:
-        words = f"no results: {where(failure)}: {failure['reason']}"
-        console.print(words, soft_wrap=True, highlight=False, markup=False)
-    console.print(f"results and report: {out}/report.html", soft_wrap=True, highlight=False)
+    parts.append(f"indicators of attack failure: {len(signs)} of {len(summary['indicators'])} checks")
+    parts += [f"  {name} ({place}): {words}" for name, place, words in signs]
+    return parts + [f"no results: {where(failure)}: {failure['reason']}" for failure in summary["failures"]]
+
+
+def _table(one: Matrix) -> Table:
+    table = Table(title=one.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in BRIEF:
+        first = name == "attack"
+        table.add_column(
+            name, justify="left" if first else "right", no_wrap=not first, overflow="fold" if first else "ellipsis"
+        )
+    for row in one.rows:
+        table.add_row(*(row[one.header.index(name)] for name in BRIEF))
+    return table

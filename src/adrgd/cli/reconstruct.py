@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
 
 import torch
-from rich.console import Console
+import tyro
+from rich.progress import Progress
 from rich.table import Table
 
 from adrgd import __version__
+from adrgd.cli.folders import Run
 from adrgd.cli.options import cli, positive
-from adrgd.cli.progress import progress_bar
 from adrgd.domain import Box, Domain, L2Ball
 from adrgd.errors import UsageError
 from adrgd.latent.invert import code_shape
@@ -53,25 +50,14 @@ class Options:
     """The first N targets only."""
     batch_size: int = 64
     """Targets that are worked on side by side."""
-    seed: int = 0
-    """Of all randomness."""
-    threads: int | None = None
-    """Processor threads of torch."""
-    out: Path | None = None
-    """Folder for the results; runs/TIME-GENERATOR-OPERATOR unless given."""
-    resume: bool = False
-    """Go on with a run that was stopped."""
-    json: bool = False
-    """Print the summary as one JSON object and nothing else."""
+    run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=Run)
 
 
 def command(argv: list[str]) -> int:
     """Run `adrgd reconstruct`."""
     options: Options = cli(Options, argv, prog="adrgd reconstruct", description=DESCRIPTION)
-    if options.resume and options.out is None:
-        raise UsageError("--resume needs the run's folder: add --out FOLDER")
-    if options.threads is not None:
-        torch.set_num_threads(positive(options.threads, "threads"))
+    run = options.run
+    run.begin()
     if options.limit is not None:
         positive(options.limit, "limit")
     generator = load_model(options.generator)
@@ -79,29 +65,22 @@ def command(argv: list[str]) -> int:
     setting = Setting(
         operator=parse_operator(options.operator), solvers=options.solvers, steps=positive(options.steps, "steps"),
         restarts=positive(options.restarts, "restarts"), prior=options.prior, domain=_domain(options.domain, shape),
-        code=options.code, seed=options.seed, batch_size=positive(options.batch_size, "batch-size"),
+        code=options.code, seed=run.seed, batch_size=positive(options.batch_size, "batch-size"),
     )  # fmt: skip
     if not options.solvers:
         raise UsageError("--solvers needs at least one name")
     targets = read_targets(options.target, _image_shape(generator, shape), limit=options.limit)
-    words = [time.strftime("%Y%m%d-%H%M%S"), Path(options.generator.partition("?")[0]).name, options.operator]
-    out = options.out or Path("runs") / "-".join("".join(c if c.isalnum() else "-" for c in word) for word in words)
-    try:
-        with progress_bar() as bar:
-            task = bar.add_task("reconstructing", total=len(targets.images) * len(options.solvers))
-            summary = run_reconstruct(
-                generator, targets, setting, out, config=_config(options), resume=options.resume,
-                advance=lambda count: bar.advance(task, count),
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        print(f"interrupted; go on with the same command and --resume --out {out}", file=sys.stderr)
-        return 130
-    if options.json:
-        print(json.dumps(summary))
-    else:
-        Console().print(_table(summary))
-        Console().print(f"images and report: {out}/report.html", soft_wrap=True, highlight=False)
-    return 0
+    out = run.folder(options.generator.partition("?")[0], options.operator)
+
+    def work(bar: Progress) -> dict[str, Any]:
+        task = bar.add_task("reconstructing", total=len(targets.images) * len(options.solvers))
+        return run_reconstruct(
+            generator, targets, setting, out, config=_config(options), resume=run.resume,
+            advance=lambda count: bar.advance(task, count),
+        )  # fmt: skip
+
+    words = f"images and report: {out}/report.html"
+    return run.carry_out(work, out, show=lambda summary: [_table(summary)], results=words)
 
 
 def _image_shape(generator: Any, shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -137,9 +116,8 @@ def _domain(text: str, shape: tuple[int, ...]) -> Domain | None:
 def _config(options: Options) -> dict[str, Any]:
     """Everything that decides the result; a run can only go on under the same."""
     plain = asdict(options)
-    for name in ("threads", "out", "resume", "json"):
-        del plain[name]
-    return {"adrgd": __version__} | plain | {"solvers": list(options.solvers)}
+    del plain["run"]
+    return {"adrgd": __version__, "seed": options.run.seed} | plain | {"solvers": list(options.solvers)}
 
 
 def _table(summary: dict[str, Any]) -> Table:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from rich.console import Console
+import tyro
+from rich.progress import Progress
 from rich.table import Table
 
+from adrgd.cli.folders import Run, figures
 from adrgd.cli.options import cli, positive
-from adrgd.cli.progress import progress_bar
 from adrgd.errors import UsageError
 
 DESCRIPTION = {
@@ -36,8 +35,6 @@ class Train:
     """graduated, adr, gd, another solver of `adrgd list`, or none for the plain algorithm."""
     steps: int
     """Of the environment."""
-    seed: int = 0
-    """Of all randomness."""
     probability: float = 0.25
     """Of a refinement at each step."""
     radius: float = 0.5
@@ -68,14 +65,9 @@ class Train:
     """Standard deviation of the exploration noise, in scaled actions."""
     net: tuple[int, ...] = (400, 300)
     """Hidden layers of actor and critics."""
-    threads: int = 1
-    """Processor threads of torch; small networks run fastest on one."""
-    out: Path | None = None
-    """Folder for the results; runs/TIME-ENV-ALGO-REFINE unless given."""
-    resume: bool = False
-    """Go on with a run that was stopped."""
-    json: bool = False
-    """Print the summary as one JSON object and nothing else."""
+    run: Annotated[Run, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: Run(threads=1)  # small networks run fastest on one
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +107,8 @@ def command(argv: list[str]) -> int:
 
 def train(options: Train) -> int:
     """Train, with a bar on standard error."""
-    if options.resume and options.out is None:
-        raise UsageError("--resume needs the run's folder: add --out FOLDER")
-    torch.set_num_threads(positive(options.threads, "threads"))
+    run = options.run
+    run.begin()
     from adrgd.rl.config import RefineConfig, named
     from adrgd.rl.training import Training
     from adrgd.rl.training import train as train_agent
@@ -127,34 +118,27 @@ def train(options: Train) -> int:
         start=options.start, critic=options.critic, target=options.target, noise=options.refined_noise,
     )  # fmt: skip
     training = Training(
-        algo=options.algo, env=options.env, steps=positive(options.steps, "steps"), seed=options.seed,
+        algo=options.algo, env=options.env, steps=positive(options.steps, "steps"), seed=run.seed,
         refine=named(options.refine, config), evaluate_every=positive(options.evaluate_every, "evaluate-every"),
         episodes=positive(options.episodes, "episodes"), learning_starts=options.learning_starts,
         update_every=positive(options.update_every, "update-every"),
         batch_size=positive(options.batch_size, "batch-size"), learning_rate=options.learning_rate,
         noise=options.noise, net=options.net,
     )  # fmt: skip
-    words = [time.strftime("%Y%m%d-%H%M%S"), options.env, options.algo, options.refine]
-    out = options.out or Path("runs") / "-".join("".join(c if c.isalnum() else "-" for c in word) for word in words)
-    try:
-        with progress_bar() as bar:
-            task = bar.add_task("training", total=options.steps)
+    out = run.folder(options.env, options.algo, options.refine)
 
-            def advance(done: int, reward: float | None) -> None:
-                bar.update(task, completed=done)
-                if reward is not None:
-                    bar.update(task, description=f"reward {reward:.1f}")
+    def work(bar: Progress) -> dict[str, Any]:
+        task = bar.add_task("training", total=options.steps)
 
-            summary = train_agent(training, out, resume=options.resume, advance=advance)
-    except KeyboardInterrupt:
-        print(f"interrupted; go on with the same command and --resume --out {out}", file=sys.stderr)
-        return 130
-    if options.json:
-        print(json.dumps(summary))
-    else:
-        Console().print(_table(summary, options))
-        Console().print(f"results: {out}; curves: tensorboard --logdir {out}", soft_wrap=True, highlight=False)
-    return 0
+        def advance(done: int, reward: float | None) -> None:
+            bar.update(task, completed=done)
+            if reward is not None:
+                bar.update(task, description=f"reward {reward:.1f}")
+
+        return train_agent(training, out, resume=run.resume, advance=advance)
+
+    words = f"results: {out}; curves: tensorboard --logdir {out}"
+    return run.carry_out(work, out, show=lambda summary: [_table(summary, options)], results=words)
 
 
 def play(options: Play) -> int:
@@ -183,9 +167,6 @@ def play(options: Play) -> int:
 
 
 def _table(summary: dict[str, Any], options: Train) -> Table:
-    table = Table(title=f"{options.algo.upper()} on {options.env}, refined by: {options.refine}")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
     rows = {
         "steps": f"{summary['steps']}",
         "last mean reward": f"{summary['reward']:.1f}  (spread {summary['reward_spread']:.1f})",
@@ -193,6 +174,4 @@ def _table(summary: dict[str, Any], options: Train) -> Table:
         "mean gain in Q of a refined action": f"{summary['gain']:.4f}",
         "seed": f"{summary['seed']}",
     }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
+    return figures(f"{options.algo.upper()} on {options.env}, refined by: {options.refine}", rows)
