@@ -32,11 +32,12 @@ from adrgd.cli.progress import progress_bar
 from adrgd.data import load_data
 from adrgd.errors import AdrgdError
 from adrgd.files import write_text
-from adrgd.solvers import PGD, GraduatedADR, GraduatedGates, Solver, preset
+from adrgd.solvers import PGD, GraduatedADR, GraduatedGates, Momentum, Solver, preset
 from adrgd.solvers.steps import FROM_TWO_RADII
 
 HERE = Path(__file__).parent
 LAST = "last:3"  # the last bottleneck, as in Table 1(a)
+MOMENTUM = Momentum(length=2.0, decay_rate=0.5, schedule="linear")
 Goal = Literal["untargeted", "targeted"]
 
 
@@ -50,7 +51,9 @@ class Options:
     """In 255ths."""
     goals: tuple[Goal, ...] = ("untargeted", "targeted")
     """Targets are other classes drawn at random."""
-    solvers: tuple[str, ...] = ("pgd", "graduated", "graduated-last", "adr-last", "adr-last-sign", "adr")
+    solvers: tuple[str, ...] = (
+        "pgd", "graduated", "pgd-momentum", "graduated-momentum", "graduated-last", "adr-last", "adr-last-sign", "adr",
+    )  # fmt: skip
     passes: int = 25
     """Forward and backward passes an image; each solver takes as many iterations as fit."""
     limit: int = 200
@@ -84,6 +87,8 @@ def solver_of(name: str, goal: Goal) -> Solver:
         "pgd": PGD(),
         "graduated": GraduatedADR(),
         "graduated-last": GraduatedADR(gates=GraduatedGates(layers=LAST)),
+        "pgd-momentum": PGD(step=MOMENTUM),
+        "graduated-momentum": GraduatedADR(step=MOMENTUM),
         "adr": adr,
         "adr-last": last,
         "adr-last-sign": replace(last, step=FROM_TWO_RADII),
