@@ -123,7 +123,7 @@ def maximize(
         NonFiniteError: a value or gradient is NaN or infinite; it carries the best points so far.
     """
     solver = solver or GraduatedADR()
-    run = _Run(objective, x0, domain, solver, steps, restarts, first_restart, seed, identity, group, history)
+    run = _Run(objective, x0, domain, solver, steps, restarts, first_restart, seed, identity, history, group)
     if check:
         _check_rows(run.problem, run.x)
     run.loop(stop_at_goal, on_iteration)
@@ -144,8 +144,8 @@ class _Run:
         first_restart: int,
         seed: int,
         identity: Tensor | None,
-        group: Tensor | None,
         history: bool,
+        group: Tensor | None = None,
     ) -> None:
         _check_request(x0, steps, restarts, {"identity": identity, "group": group})
         self.began = time.perf_counter()

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from adrgd import PGD, NonFiniteError, RunFolderError, UsageError
-from adrgd.attacks import Attack, Threat, attack_batch
+from adrgd.attacks import Attack, Standard, Threat, attack_batch
 from adrgd.attacks.case import Case
 from adrgd.attacks.matrix import Noise, Own, run_matrix
 from adrgd.attacks.matrix.figures import by_passes
@@ -242,6 +242,18 @@ def test_a_solver_s_own_settings() -> None:
     for spec in ("pgd?steps=0", "pgd?steps=many", "pgd?loss=magic", "pgd?pace=1", "magic"):
         with pytest.raises(UsageError):
             Own.named(spec, Attack())
+
+
+def test_the_ensemble_takes_part_with_its_own_budget(problem: Problem, tmp_path: Path) -> None:
+    own = Own.named("standard?budget=90", Attack(steps=STEPS, stop_at_success=False))
+    assert own.attack.solver == Standard(budget=90)
+    summary = run(problem, tmp_path / "out", entrants=(own, solver("graduated")))
+    (cell, _) = summary["cells"]
+    assert cell["forward_passes"] + cell["backward_passes"] <= 90 * summary["images"]
+    with pytest.raises(UsageError, match="steps"):
+        Own.named("standard?steps=5", Attack())
+    with pytest.raises(UsageError, match="budget of at least 1"):
+        Own.named("standard?budget=no", Attack())
 
 
 def test_noise_is_the_best_of_its_points(problem: Problem, tmp_path: Path) -> None:
