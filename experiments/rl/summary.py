@@ -124,7 +124,7 @@ def _together(cells: list[Cell], plain: Iterable[Cell]) -> list[str]:
     """All environments of an algorithm at once: 0 is the untrained agent, 1 the plain algorithm."""
     lines: list[str] = []
     for algo in sorted({cell.algo for cell in cells}):
-        worlds = [cell for cell in plain if cell.algo == algo]
+        worlds = [cell for cell in plain if cell.algo == algo and np.diff(_ends(cell)) > 0]
         for refine in LABELS:
             ours = {(c.env, c.steps): c for c in cells if (c.algo, c.refine) == (algo, refine)}
             pairs = [(ours[p.env, p.steps], p) for p in worlds if (p.env, p.steps) in ours]
@@ -135,15 +135,20 @@ def _together(cells: list[Cell], plain: Iterable[Cell]) -> list[str]:
             lines.append(f"| {' | '.join([*words, _bold(difference(refined, reference), FEWEST)])} |")
     head = [
         "", "All environments together, stratified: a score is 0 for the untrained agent and 1 for the plain "
-        "algorithm's interquartile mean at the end.", "",
+        "algorithm's interquartile mean at the end; environments in which the latter is lower have no such score.", "",
         "| algorithm | refined by | environments | score | difference from plain |", "|---|---|---|---|---|",
     ]  # fmt: skip
     return [*head, *lines] if lines else []
 
 
 def _score(cell: Cell, plain: Cell) -> Array:
-    zero, one = float(plain.rewards[:, 0].mean()), interval([plain.final]).value
+    zero, one = _ends(plain)
     return (cell.final - zero) / (one - zero)
+
+
+def _ends(plain: Cell) -> tuple[float, float]:
+    """The reward before training and at its end."""
+    return float(plain.rewards[:, 0].mean()), interval([plain.final]).value
 
 
 def _curves(cells: list[Cell], path: Path) -> None:
