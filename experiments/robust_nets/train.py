@@ -1,10 +1,12 @@
-"""Train the MNIST networks of section 6.1 again, from FGSM's and from PGD's images, linf .25, in minutes on one core.
+"""Train the robust networks of section 6.1 again: MNIST from FGSM's and PGD's images, a CIFAR-10 VGG from PGD's.
 
-    python experiments/robust_nets/train.py MNIST_FOLDER --kind fgsm
-    python experiments/robust_nets/train.py MNIST_FOLDER --kind pgd
+    python experiments/robust_nets/train.py MNIST_FOLDER --kind mnist-fgsm           # minutes on one core
+    python experiments/robust_nets/train.py MNIST_FOLDER --kind mnist-pgd
+    python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-pgd        # half an hour
 
-MNIST_FOLDER holds the four IDX files. Weights and facts go to experiments/robust_nets/results, the run itself to
-runs/robust_nets; stopped, the same command goes on. Use them as 'mnist-cnn?weights=FILE'.
+MNIST_FOLDER holds the four IDX files, CIFAR10_FOLDER what `adrgd train --data cifar10:FOLDER` reads. Weights and facts
+go to experiments/robust_nets/results, the run itself to runs/robust_nets; stopped, the same command goes on. Use them
+as 'mnist-cnn?weights=FILE' and 'cifar-vgg-small?weights=FILE'.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import tyro
@@ -30,7 +32,11 @@ from adrgd.training import Training, train
 from adrgd.training.config import parts
 
 HERE = Path(__file__).parent
-EPS, STEPS, EPOCHS, IMAGES = 0.25, 5, 3, 20_000
+KINDS: dict[str, dict[str, Any]] = {
+    "mnist-fgsm": {"attack": "fgsm", "eps": 0.25, "steps": 5, "epochs": 3, "limit": 20_000},
+    "mnist-pgd": {"attack": "pgd", "eps": 0.25, "steps": 5, "epochs": 3, "limit": 20_000},
+    "cifar10-pgd": {"model": "cifar-vgg-small", "attack": "pgd", "eps": 8 / 255, "steps": 3, "epochs": 8},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,7 @@ class Options:
     """Which network."""
 
     folder: Annotated[Path, tyro.conf.Positional]
-    kind: Literal["fgsm", "pgd"]
+    kind: Literal["mnist-fgsm", "mnist-pgd", "cifar10-pgd"]
     runs: Path = Path("runs/robust_nets")
     out: Path = HERE / "results"
 
@@ -46,10 +52,8 @@ class Options:
 def main(options: Options) -> None:
     """Train, then keep the weights and the facts."""
     torch.set_num_threads(1)
-    data, test = parts(f"mnist:{options.folder}")
-    training = Training(
-        data=data, test=test, attack=options.kind, eps=EPS, steps=STEPS, epochs=EPOCHS, limit=IMAGES, test_limit=1000
-    )
+    data, test = parts(f"{options.kind.split('-')[0]}:{options.folder}")
+    training = Training(data=data, test=test, **KINDS[options.kind])
     run = options.runs / options.kind
     with progress_bar() as bar:
         task = bar.add_task(options.kind, total=None)
@@ -60,7 +64,7 @@ def main(options: Options) -> None:
     config = {key: value for key, value in summary.pop("config").items() if key not in ("data", "test")}
     del summary["out"]
     options.out.mkdir(parents=True, exist_ok=True)
-    weights = options.out / f"mnist-{options.kind}.safetensors"
+    weights = options.out / f"{options.kind}.safetensors"
     write_with(weights, partial(shutil.copyfile, run / "model.safetensors"))
     write_text(weights.with_suffix(".json"), json.dumps(summary | {"config": config}, indent=2) + "\n")
     print(weights.with_suffix(".json").read_text())

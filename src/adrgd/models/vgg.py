@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 VGG19 = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4)
 SMALL = ((16,) * 2, (32,) * 2, (64,) * 2)
+
+
+class PixelByPixel(nn.Sequential):
+    """Layers that compute with the channels of a pixel side by side, where convolutions are quickest on a processor."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        out: Tensor = super().forward(input.contiguous(memory_format=torch.channels_last))  # type: ignore[no-untyped-call]
+        return out
 
 
 def vgg(stages: Sequence[Sequence[int]], *, classes: int = 10) -> nn.Sequential:
@@ -23,4 +32,4 @@ def vgg(stages: Sequence[Sequence[int]], *, classes: int = 10) -> nn.Sequential:
             channels = width
         layers.append(nn.MaxPool2d(2))
     side = 32 // 2 ** len(stages)
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, classes))
+    return PixelByPixel(*layers, nn.Flatten(), nn.Linear(channels * side * side, classes))
