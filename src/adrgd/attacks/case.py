@@ -71,10 +71,13 @@ class Case:
         """(B,) whether these predicted classes are what the attack is after."""
         return prediction != self.labels if self.target is None else prediction == self.target
 
+    def margin(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """(N,) by how much logits (N, C) of the images at `rows` are what the attack is after; negative if not."""
+        return (margin if self.target is None else targeted_margin)(logits, self.goal[rows])
+
     def clearly_broken(self, logits: Tensor, rows: Tensor) -> Tensor:
         """(N,) whether logits (N, C) of the images at `rows` are what the attack is after by more than rounding."""
-        ahead = (margin if self.target is None else targeted_margin)(logits, self.goal[rows])
-        return ahead > ROUNDING * logits.abs().amax(1)
+        return self.margin(logits, rows) > ROUNDING * logits.abs().amax(1)
 
     def around(self, rows: Tensor) -> Domain:
         """The inputs allowed for the images at these positions, which may come more than once."""

@@ -1,13 +1,15 @@
 """The ensemble to run when a model's robustness is to be known: cheap runs first, and only what still stands goes on.
 
-1. Away from the label: one run on the cross-entropy from the clean image, one on the margin from a random point.
+1. Away from the label: one run on the cross-entropy from the clean image, one on the margin from a random point, one on
+   the cross-entropy from another.
 2. Towards each of the classes with the largest logits, on the margin between that class and the label.
 3. Many runs side by side towards the two classes that came nearest, with noise levels spread over them.
 4. Reheating: the best points of each image, copied, shaken and raised again from smaller noise levels; what came out
    better takes its source's place. Again and again, until the budget is spent.
 
-A targeted attack has one class to go to, and skips the second stage. An image goes on as long as it is not broken by
-more than rounding, so that what is found holds in other batches, on other devices and in float64.
+After the first two runs an image goes on only if it came near enough to its goal, the nearer, the more is spent on it
+(`Lanes.worth`). A targeted attack has one class to go to, and skips the second stage. An image counts as standing until
+it is broken by more than rounding, so that what is found holds in other batches, on other devices and in float64.
 """
 
 from __future__ import annotations
@@ -31,13 +33,14 @@ LEAST = 50  # passes
 CLASSES = 9  # other classes looked at, at most
 SHARE = 0.2  # of the budget for looking at them
 NEAREST = 2  # of them gone on with
+AWAY = 0.1  # of the budget for a run away from the label
 MOST = 96  # rows an image
 COPIES = 8  # of each point that is reheated
 ROUNDS = 4  # of reheating for which the number of rows leaves room
 NOISE = 0.4  # the most that reheated points are shaken by, in radii
 
 FIRST = GraduatedADR()
-SECOND = GraduatedADR(gates=GraduatedGates(sigma0=1.0), random_start=True)
+AGAIN = GraduatedADR(gates=GraduatedGates(sigma0=1.0), random_start=True)
 TOWARDS = GraduatedADR(
     gates=GraduatedGates(sigma0=1.0, probe_every=3), step=Steepest(length=1.0, schedule="power"), random_start=True
 )
@@ -56,7 +59,7 @@ class Standard:
     """An ensemble of graduated runs: labels, targets, many noise levels, reheating, within one budget an image.
 
     Attributes:
-        budget: forward and backward passes an image, together; only the images that stand take all of it.
+        budget: forward and backward passes an image, together; only the images that nearly fall take all of it.
     """
 
     budget: int = 3000
@@ -95,22 +98,24 @@ def find_attacker(name: str) -> Solver | Standard:
 def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:
     """Attack a batch, and leave what was found in `best`."""
     lanes = Lanes(case, best, budget=standard.budget, seed=seed)
-    _away(lanes, FIRST, case.loss)
-    _away(lanes, SECOND, find_loss("margin", targeted=case.target is not None))
+    _away(lanes, best.standing(), FIRST, case.loss)
+    _away(lanes, best.standing(), AGAIN, find_loss("margin", targeted=case.target is not None))
+    _away(lanes, lanes.standing(), AGAIN, case.loss)
     points = _spread(lanes, *_nearest(lanes))
     while points is not None:
         points = _reheated(lanes, points)
 
 
-def _away(lanes: Lanes, solver: GraduatedADR, loss: Loss) -> None:
+def _away(lanes: Lanes, image: Tensor, solver: GraduatedADR, loss: Loss) -> None:
     """One run an image on a loss of the attack's own goal."""
-    case, image = lanes.case, lanes.best.standing()
-    lanes.run(image, case.clean[image][:, None], lambda rows: case.objective(image[rows], loss), solver, 100)
+    case = lanes.case
+    steps = int(min(100, max(50, lanes.budget * AWAY / passes(solver))))
+    lanes.run(image, case.clean[image][:, None], lambda rows: case.objective(image[rows], loss), solver, steps)
 
 
 def _nearest(lanes: Lanes) -> tuple[Tensor, Tensor]:
     """The standing images (n,), and the classes (n, up to NEAREST) that they came nearest to."""
-    case, image = lanes.case, lanes.best.standing()
+    case, image = lanes.case, lanes.standing()
     if case.target is not None:
         return image, case.target[image, None]
     others = case.logits[image].scatter(1, case.labels[image, None], -torch.inf)
@@ -118,15 +123,16 @@ def _nearest(lanes: Lanes) -> tuple[Tensor, Tensor]:
     target = others.topk(min(CLASSES, affordable, others.shape[1] - 1), dim=1).indices
     if target.shape[1] > NEAREST and (points := _towards(lanes, image, target, TOWARDS, LOOK)) is not None:
         image, target = points.image, points.target.gather(1, points.value.topk(NEAREST, dim=1).indices)
-    stands = ~lanes.best.reached[image]
+    stands = lanes.worth(image)
     return image[stands], target[stands, :NEAREST]
 
 
 def _spread(lanes: Lanes, image: Tensor, target: Tensor) -> Points | None:
     """Many runs from random points towards these classes."""
-    rounds = lanes.left(image) / (passes(SPREAD) * (100 + 80 * ROUNDS))
+    affordable = lanes.left(image) / passes(SPREAD)
     most = min(MOST, max(2 * COPIES, lanes.at_once))
-    count = COPIES * int(min(max(rounds, COPIES), most) / COPIES)
+    count = COPIES * int(min(affordable / (100 + 80 * ROUNDS), most) / COPIES)
+    count = count or min(COPIES, max(NEAREST, int(affordable / LOOK)))
     each = -(-count // target.shape[1])
     return _towards(lanes, image, target.repeat_interleave(each, 1)[:, :count], SPREAD, 100)
 
@@ -159,7 +165,7 @@ def _towards(
         keep = value > old.value
         points = torch.where(keep.view(n, k, *[1] * (x.dim() - 2)), points, old.x)
         value = torch.where(keep, value, old.value)
-    stands = (~lanes.best.reached[image]).nonzero()[:, 0]
+    stands = lanes.worth(image).nonzero()[:, 0]
     return take(Points(image, target, points, value), stands) if len(stands) else None
 
 
