@@ -85,7 +85,7 @@ def jobs(options: Options) -> dict[str, Job]:
         found["robust-mnist"] = Job(
             "the released PGD-trained MNIST network, 300 images, eps .2",
             lambda: (robust_mnist(nets), load_data(f"mnist:{mnist}", limit=300)), 0.2,
-            ("standard?budget=340", "standard", AUTO),
+            ("standard?budget=700", "standard", AUTO),
         )  # fmt: skip
         found["hard-mnist"] = Job(
             "the tiny Madry-style CNN, 20 images that only a MIP had broken, eps .3",

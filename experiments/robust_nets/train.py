@@ -1,8 +1,10 @@
-"""Train the robust networks of section 6.1 again: MNIST from FGSM's and PGD's images, a CIFAR-10 VGG from PGD's.
+"""Train the networks of section 6.1 again: MNIST from FGSM's and PGD's images, a CIFAR-10 VGG also from clean ones.
 
     python experiments/robust_nets/train.py MNIST_FOLDER --kind mnist-fgsm           # minutes on one core
     python experiments/robust_nets/train.py MNIST_FOLDER --kind mnist-pgd
     python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-pgd        # half an hour
+    python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-fgsm
+    python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-natural
 
 MNIST_FOLDER holds the four IDX files, CIFAR10_FOLDER what `adrgd train --data cifar10:FOLDER` reads. Weights and facts
 go to experiments/robust_nets/results, the run itself to runs/robust_nets; stopped, the same command goes on. Use them
@@ -32,10 +34,13 @@ from adrgd.training import Training, train
 from adrgd.training.config import parts
 
 HERE = Path(__file__).parent
+CIFAR = {"model": "cifar-vgg-small", "eps": 8 / 255, "steps": 3, "epochs": 8}
 KINDS: dict[str, dict[str, Any]] = {
     "mnist-fgsm": {"attack": "fgsm", "eps": 0.25, "steps": 5, "epochs": 3, "limit": 20_000},
     "mnist-pgd": {"attack": "pgd", "eps": 0.25, "steps": 5, "epochs": 3, "limit": 20_000},
-    "cifar10-pgd": {"model": "cifar-vgg-small", "attack": "pgd", "eps": 8 / 255, "steps": 3, "epochs": 8},
+    "cifar10-pgd": CIFAR | {"attack": "pgd"},
+    "cifar10-fgsm": CIFAR | {"attack": "fgsm"},
+    "cifar10-natural": CIFAR | {"attack": "none"},
 }
 
 
@@ -44,7 +49,7 @@ class Options:
     """Which network."""
 
     folder: Annotated[Path, tyro.conf.Positional]
-    kind: Literal["mnist-fgsm", "mnist-pgd", "cifar10-pgd"]
+    kind: Literal["mnist-fgsm", "mnist-pgd", "cifar10-pgd", "cifar10-fgsm", "cifar10-natural"]
     runs: Path = Path("runs/robust_nets")
     out: Path = HERE / "results"
 
