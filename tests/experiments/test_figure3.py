@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from adrgd import DataError
+from adrgd import DataError, UsageError
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 
@@ -25,8 +25,8 @@ def gallery() -> dict[str, Any]:
 
 def test_both_halves(figure3: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = figure3["Options"](
-        fgsm_trained=None, limit=3, steps=2, budget=50, peers=("foolbox:LinfPGD?steps=2", "pyautoattack"),
-        runs=tmp_path / "runs", out=tmp_path / "out",
+        networks=("natural", "PGD-trained"), limit=3, steps=2, budget=50,
+        peers=("foolbox:LinfPGD?steps=2", "pyautoattack"), runs=tmp_path / "runs", out=tmp_path / "out",
     )  # fmt: skip
     figure3["main"].__globals__["entrants"] = _cheap(figure3["entrants"])
     figure3["main"](options)
@@ -47,10 +47,18 @@ def test_untargeted_peers_stay_out_of_the_targeted_half(figure3: dict[str, Any])
     assert names["untargeted"] - names["targeted"] == {"torchattacks:APGD?steps=100", "pyautoattack"}
 
 
-def test_weights_of_one_s_own(figure3: dict[str, Any]) -> None:
-    found = figure3["networks"](figure3["Options"](fgsm_trained=Path("a"), pgd_trained=Path("b")))
-    assert list(found) == ["natural", "FGSM-trained", "PGD-trained"]
-    assert found["PGD-trained"] == "mnist-cnn?weights=b"
+def test_networks_of_both_data_sets(figure3: dict[str, Any]) -> None:
+    specs = {"mnist": "bundled:mnist-clean", "cifar10": "cifar-vgg-small?weights=w/cifar10-natural"}
+    for dataset, natural in specs.items():
+        found = figure3["networks"](figure3["Options"](dataset=dataset, weights=Path("w")))
+        assert list(found) == ["natural", "FGSM-trained", "PGD-trained"]
+        assert found["natural"].removesuffix(".safetensors") == natural
+        assert found["FGSM-trained"].endswith(f"w/{dataset}-fgsm.safetensors")
+
+
+def test_cifar10_needs_its_folder(figure3: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="add --folder"):
+        figure3["main"](figure3["Options"](dataset="cifar10"))
 
 
 def test_gallery(gallery: dict[str, Any], tmp_path: Path) -> None:
