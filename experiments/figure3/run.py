@@ -193,9 +193,9 @@ def page(summaries: dict[Goal, dict[str, Any]], options: Options) -> str:
     """Both evaluations as one page."""
     words = (
         f"Figure 3(a)-(b) on {options.dataset.upper()}, {options.limit} images, {options.steps} iterations of each "
-        "solver, one thread. Perturbed images stay inside [0, 1]. The solvers and plain PGD go on after success; the ensemble, APGD and "
-        "AutoAttack stop there, and the latter two return the clean image where they fail, so that their mean losses "
-        "say less. Targets are other classes drawn at random."
+        "solver, one thread. Perturbed images stay inside [0, 1]. The solvers and plain PGD go on after success; the "
+        "ensemble, APGD and AutoAttack stop there, and the latter two return the clean image where they fail, so that "
+        "their mean losses say less. Targets are other classes drawn at random."
     )
     parts = [
         markdown(summary).replace("# Evaluation", f"# {goal.capitalize()}", 1) for goal, summary in summaries.items()
