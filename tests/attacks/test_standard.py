@@ -60,6 +60,13 @@ def test_images_that_came_nowhere_near_end_early(problem: Problem, budget: int) 
     assert (share[~result.success] >= min(FREE, 2 * 50 * 2 / budget)).all()
 
 
+def test_the_history_is_as_long_as_the_first_run(problem: Problem) -> None:
+    """A flat end would say that the run had nothing left to find."""
+    history = attack(problem, 700).history
+    assert history.shape == (len(problem.images), 51)
+    assert (history[:, -1] > history[:, -15]).any()
+
+
 def test_a_larger_budget_breaks_no_less(problem: Problem) -> None:
     rates = [attack(problem, budget).success.double().mean() for budget in (60, 400, 2000)]
     assert rates == sorted(rates)

@@ -57,6 +57,10 @@ class Best:
         self.forwards.index_add_(0, rows, solution.forwards)
         self.backwards.index_add_(0, rows, solution.backwards)
 
+    def shorten(self, steps: int) -> None:
+        """The first run turns out to have only so many iterations."""
+        self.history = self.history[:, : steps + 1]
+
     def remember(self, rows: Tensor, history: Tensor) -> None:
         """Take over the history (iterations, rows) of the first run; one that ended early stays as it was."""
         self.history[rows, : len(history)] = history.T

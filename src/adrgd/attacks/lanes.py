@@ -82,6 +82,8 @@ class Lanes:
         steps = min(steps, int((self.left(image) - START * k - 1) / (k * passes(solver))))
         if steps < FEWEST:
             return None
+        if not self.runs:
+            self.best.shorten(steps)
         names = self._names(image, k).view(n, k)
         rows = torch.arange(n * k, device=x.device).view(n, k)
         found = []
