@@ -24,7 +24,7 @@ import tyro
 from passes import steps_within
 from resnet50 import resnet50
 
-from adrgd.attacks import Attack, Threat
+from adrgd.attacks import Attack, Standard, Threat
 from adrgd.attacks.run import run_attack
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.cli.options import describe
@@ -54,10 +54,12 @@ class Options:
     """Targets are other classes drawn at random."""
     solvers: tuple[str, ...] = (
         "pgd", "graduated-momentum", "pgd-momentum", "graduated-momentum-last", "graduated", "graduated-last",
-        "adr-last", "adr-last-sign", "adr",
+        "adr-last", "adr-last-sign", "adr", "standard",
     )  # fmt: skip
     passes: int = 25
     """Forward and backward passes an image; each solver takes as many iterations as fit."""
+    budget: int = 200
+    """The most passes an image of the ensemble, which stops at success."""
     limit: int = 200
     """The first N images."""
     batch_size: int = 10
@@ -79,6 +81,16 @@ class Condition:
     def path(self, options: Options) -> Path:
         words = (self.goal, f"eps{self.eps}", self.solver, f"{options.passes}p", f"{options.limit}n")
         return options.runs / f"{'-'.join(words)}-{options.seed}"
+
+
+def attack_of(options: Options, condition: Condition) -> Attack:
+    """The attack of a row; all but the ensemble raise the loss to the end."""
+    threat = Threat(eps=condition.eps / 255, target="random" if condition.goal == "targeted" else None)
+    if condition.solver == "standard":
+        return Attack(threat=threat, solver=Standard(budget=options.budget), seed=options.seed)
+    solver = solver_of(condition.solver, condition.goal)
+    steps = steps_within(solver, options.passes)
+    return Attack(threat=threat, solver=solver, steps=steps, seed=options.seed, stop_at_success=False)
 
 
 def solver_of(name: str, goal: Goal) -> Solver:
@@ -111,18 +123,15 @@ def conditions(options: Options) -> Iterator[Condition]:
 
 def run(options: Options, condition: Condition) -> dict[str, Any]:
     """Attack the images under one condition, or go on with it, and return its record."""
-    solver = solver_of(condition.solver, condition.goal)
-    steps = steps_within(solver, options.passes)
-    target = "random" if condition.goal == "targeted" else None
-    threat = Threat(eps=condition.eps / 255, target=target)
-    attack = Attack(threat=threat, solver=solver, steps=steps, seed=options.seed, stop_at_success=False)
+    attack = attack_of(options, condition)
     model = resnet50(str(options.folder / "resnet50_keras_caffe_fp16.npz")).float().eval().requires_grad_(False)
     model = model.to(memory_format=torch.channels_last)  # a quarter faster on a processor
     images = load_data(f"npz:{options.folder / 'imagenet_sample200_224.npz'}", limit=options.limit)
     config = {
-        "model": "ResNet-50", "data": "imagenet_sample200_224", "threat": asdict(threat),
-        "solver": describe(solver, condition.solver), "steps": steps, "seed": options.seed, "limit": options.limit,
-        "batch_size": options.batch_size, "passes": options.passes, "restarts": 1, "loss": attack.loss,
+        "model": "ResNet-50", "data": "imagenet_sample200_224", "threat": asdict(attack.threat),
+        "solver": describe(attack.solver, condition.solver), "steps": attack.steps, "seed": options.seed,
+        "limit": options.limit, "batch_size": options.batch_size, "passes": options.passes, "restarts": 1,
+        "loss": attack.loss,
     }  # fmt: skip
     path = condition.path(options)
     with progress_bar() as bar:
@@ -131,14 +140,14 @@ def run(options: Options, condition: Condition) -> dict[str, Any]:
             model, images, attack, path, config=config, batch_size=options.batch_size, resume=path.exists(),
             advance=lambda done, broken: bar.update(task, completed=done, description=f"{path.name}: {broken} broken"),
         )  # fmt: skip
-    return record(condition, RunFolder(path, config, resume=True).results(), steps)
+    return record(condition, RunFolder(path, config, resume=True).results(), attack)
 
 
-def record(condition: Condition, table: dict[str, Any], steps: int) -> dict[str, Any]:
+def record(condition: Condition, table: dict[str, Any], attack: Attack) -> dict[str, Any]:
     """The figures of a finished condition; success and losses are those of correctly classified images."""
     right = table["clean_prediction"] == table["label"]
     return asdict(condition) | {
-        "steps": steps,
+        "steps": attack.steps if isinstance(attack.solver, Solver) else None,
         "images": len(right),
         "correct": int(right.sum()),
         "success": float(table["success"][right].mean()),
@@ -155,14 +164,15 @@ def markdown(found: list[dict[str, Any]]) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [
         f"| {one['goal']} | {one['eps']}/255 | {one['solver']} | {one['correct']} of {one['images']} | "
-        f"{one['steps']} | {one['passes']:.0f} | **{one['success']:.4f}** | **{one['mean_loss']:.4f}** | "
+        f"{one['steps'] or '-'} | {one['passes']:.0f} | **{one['success']:.4f}** | **{one['mean_loss']:.4f}** | "
         f"{one['seconds_an_image']:.1f} |"
         for one in found
     ]
     what = (
         "The first images of the sample; success and mean loss of those that are classified correctly. The loss is the "
         "cross-entropy of the label, or minus that of a random target: larger is better for the attack in both. `last` "
-        "gates the last bottleneck's three ReLU layers, others gate every layer; `sign` is ADR-GD under PGD's steps."
+        "gates the last bottleneck's three ReLU layers, others gate every layer; `sign` is ADR-GD under PGD's steps. "
+        "`standard`, the ensemble, stops at success."
     )
     return f"# ResNet-50 on ImageNet\n\n{what}\n\n" + "\n".join(lines) + "\n"
 
