@@ -115,6 +115,23 @@ def test_normalised_losses_forget_scale_and_hold_it_constant() -> None:
     torch.testing.assert_close(gradient, by_hand / size)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_cross_entropy_of_a_sure_network_still_has_a_direction(dtype: torch.dtype) -> None:
+    """Where it is below the precision of the numbers; elsewhere nothing is changed, and no value anywhere."""
+    logits = torch.tensor([[900.0, 3, 2], [9.0, 3, 2], [60.0, 3, 2]], dtype=dtype, requires_grad=True)
+    label = torch.zeros(3, dtype=torch.int64)
+    loss = cross_entropy(logits, label)
+    plain = torch.nn.functional.cross_entropy(logits, label, reduction="none")
+    assert torch.equal(loss, plain)
+    (gradient,) = torch.autograd.grad(loss.sum(), logits)
+    (before,) = torch.autograd.grad(plain.sum(), logits)
+    assert (before[0] == 0).all()
+    assert torch.equal(gradient[1], before[1])
+    direction = torch.cat([-torch.ones(1, dtype=dtype), torch.tensor([3.0, 2], dtype=dtype).softmax(0)])
+    for row in (0, 2):
+        torch.testing.assert_close(gradient[row] / torch.finfo(dtype).eps, direction)
+
+
 @pytest.mark.parametrize(("short", "plain"), [(dlr, margin), (targeted_dlr, targeted_margin)])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_dlr_below_four_classes_warns_and_is_the_margin(

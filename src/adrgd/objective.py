@@ -36,8 +36,19 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
-    """-log softmax(logits)[label]."""
-    return F.cross_entropy(logits, label, reduction="none")
+    """-log softmax(logits)[label].
+
+    A network that is sure of the label leaves nothing of it: below the precision of the numbers the gradient fades and
+    then is zero, which says nothing about robustness. There the gradient keeps its direction, that of the other
+    logits' log-sum-exp minus the label's logit, and the size that it has at the limit.
+    """
+    loss = F.cross_entropy(logits, label, reduction="none")
+    tiny = torch.finfo(logits.dtype).eps
+    sure = loss.detach() < tiny
+    if not sure.any():
+        return loss
+    rise = tiny * (_others(logits, label).logsumexp(1) - _own(logits, label))
+    return torch.where(sure, loss.detach() + (rise - rise.detach()), loss)
 
 
 def margin(logits: Tensor, label: Tensor) -> Tensor:

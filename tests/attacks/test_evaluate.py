@@ -37,6 +37,21 @@ def test_success_is_judged_by_the_network_itself(problem: Problem) -> None:
     assert (result.adversarial_loss >= result.clean_loss - 1e-6)[~result.success].all()
 
 
+@pytest.mark.parametrize("solver", ["graduated", "pgd"])
+def test_sure_logits_are_no_defence(problem: Problem, solver: str) -> None:
+    """Logits so large that nothing is left of the cross-entropy: the same images fall."""
+
+    class Sure(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = problem.net(x) * 1e6
+            return logits
+
+    settings = {"solver": make_solver(solver), "steps": 30}
+    sure = attack(replace(problem, net=Sure()), **settings)
+    assert (sure.clean_loss[sure.clean_prediction == sure.label] == 0).all()
+    assert torch.equal(sure.success, attack(problem, loss="margin", **settings).success)
+
+
 def test_clean_errors_count_at_iteration_zero_and_are_not_moved(problem: Problem) -> None:
     wrong = problem.net(problem.images).argmax(1) != problem.labels
     assert wrong.any()
