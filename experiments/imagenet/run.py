@@ -184,11 +184,11 @@ def main(options: Options) -> None:
     file = options.out / "imagenet.json"
     known = {}
     if file.exists():
-        known = {(one["goal"], one["eps"], one["solver"], one["images"]): one for one in json.loads(file.read_text())}
+        known = {(one["goal"], one["eps"], one["solver"]): one for one in json.loads(file.read_text())}
     for condition in conditions(options):
         one = run(options, condition)
-        known[one["goal"], one["eps"], one["solver"], one["images"]] = one
-        found = sorted(known.values(), key=lambda one: (one["goal"] == "targeted", one["eps"], one["images"]))
+        known[one["goal"], one["eps"], one["solver"]] = one
+        found = sorted(known.values(), key=lambda one: (one["goal"] == "targeted", one["eps"], -one["images"]))
         write_text(file, json.dumps(found, indent=2) + "\n")
         write_text(options.out / "imagenet.md", markdown(found))
     print(json.dumps(found) if options.json else markdown(found))
