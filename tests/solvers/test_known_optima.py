@@ -28,8 +28,8 @@ LINEAR_GAP = dict.fromkeys(SOLVERS, 0.0) | {
     "normalised-gd": 0.02, "perturbed-gd": 0.02, "noisy-gd": 0.02, "occupation-gd": 0.02, "adr": 0.02, "fgsm": 1.0,
 }  # fmt: skip
 PEAK_GAP = {
-    "graduated": 0.03, "graduated-momentum": 0.03, "pgd": 0.03, "leaky": 0.03, "sigmoid": 0.03, "fgsm": 1.0,
-    "gd": 0.4, "normalised-gd": 0.4,
+    "graduated": 0.03, "graduated-secant": 0.03, "graduated-momentum": 0.03, "pgd": 0.03,
+    "leaky": 0.03, "sigmoid": 0.03, "fgsm": 1.0, "gd": 0.4, "normalised-gd": 0.4,
     "perturbed-gd": 0.4, "noisy-gd": 0.4, "occupation-gd": 0.4, "adr": 0.9,
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from adrgd.solvers.gradient import (
 )
 from adrgd.solvers.graduated import GraduatedADR, GraduatedGates, GraduatedMomentum
 from adrgd.solvers.presets import PRESETS, SETTINGS, preset
+from adrgd.solvers.secant import GraduatedSecant, SecantGates
 from adrgd.solvers.smoothed import LeakyGates, LeakyPGD, SigmoidGates, SigmoidPGD
 from adrgd.solvers.solver import Solver, TrueGates
 from adrgd.solvers.steps import (
@@ -32,6 +33,7 @@ from adrgd.solvers.steps import (
 
 SOLVERS: dict[str, Callable[[], Solver]] = {
     "graduated": GraduatedADR,
+    "graduated-secant": GraduatedSecant,
     "graduated-momentum": GraduatedMomentum,
     "adr": ADRGD,
     "pgd": PGD,
@@ -87,6 +89,7 @@ __all__ = [
     "GraduatedADR",
     "GraduatedGates",
     "GraduatedMomentum",
+    "GraduatedSecant",
     "LeakyGates",
     "LeakyPGD",
     "Momentum",
@@ -99,6 +102,7 @@ __all__ = [
     "Perturbed",
     "PerturbedGD",
     "SearchedGates",
+    "SecantGates",
     "SigmoidGates",
     "SigmoidPGD",
     "Solver",

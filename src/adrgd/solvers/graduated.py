@@ -55,8 +55,8 @@ class Noise:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraduatedGates:
-    """Gates that anneal from smooth to true.
+class NoisyGates:
+    """What all gates have in common that are probabilities under an annealed noise.
 
     Attributes:
         sigma0: the first noise level, in radii of the domain.
@@ -65,7 +65,6 @@ class GraduatedGates:
         until: the share of the run after which the gates are the true ones.
         floor: the share of sigma0 that is kept to the end where a gated activation has no slope of its own (the sign
             function): true gates would lead nowhere.
-        probe_every: iterations between two measurements of ||P_j||, one forward pass each.
         memory: what is kept of the running mean of ||P_j||^2 at a measurement.
         layers: which activation layers: "all", "last:K", or numbers such as "0,2".
     """
@@ -75,23 +74,50 @@ class GraduatedGates:
     spread_first: bool = False
     until: float = 0.7
     floor: float = 0.1
-    probe_every: int = 5
     memory: float = 0.5
     layers: str = "all"
 
     def __post_init__(self) -> None:
         if not (self.sigma0 > 0 and 0 < self.spread[0] <= self.spread[1]):
             raise UsageError(f"sigma0 and spread must be positive, found {self.sigma0} and {self.spread}")
-        if not (0 < self.until <= 1 and 0 < self.floor <= 1 and self.probe_every >= 1 and 0 <= self.memory < 1):
-            raise UsageError("expected 0 < until <= 1, 0 < floor <= 1, probe_every >= 1 and 0 <= memory < 1")
+        if not (0 < self.until <= 1 and 0 < self.floor <= 1 and 0 <= self.memory < 1):
+            raise UsageError("expected 0 < until <= 1, 0 < floor <= 1 and 0 <= memory < 1")
 
-    def start(self, problem: Problem, x: Tensor) -> Noise:
+    def look(self, problem: Problem, x: Tensor) -> tuple[frozenset[int], bool]:
+        """The gated layers, and whether some of them are flat."""
         seen = find_layers(problem.peek, x[:2], every=True)
         layers = select(self.layers, seen)
-        flat = any(layer.phi.is_flat for layer in seen if layer.number in layers)
+        return layers, any(layer.phi.is_flat for layer in seen if layer.number in layers)
+
+    def first_sigma(self, problem: Problem, x: Tensor) -> Tensor:
+        """(B,) each row's own sigma0."""
         low, high = (math.log(value) for value in self.spread)
         drawn = torch.exp(low + (high - low) * problem.random.uniform((), "sigma0", dtype=x.dtype))
-        sigma0 = torch.where((problem.restart > 0) | self.spread_first, drawn, self.sigma0).to(x.dtype)
+        return torch.where((problem.restart > 0) | self.spread_first, drawn, self.sigma0).to(x.dtype)
+
+    def left(self, problem: Problem, t: int, flat: bool) -> float:
+        """sigma / sigma0 at iteration t."""
+        return max(1 - t / (self.until * problem.steps), self.floor if flat else 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraduatedGates(NoisyGates):
+    """Gates that anneal from smooth to true, with norms from random probes.
+
+    Attributes:
+        probe_every: iterations between two measurements of ||P_j||, one forward pass each.
+    """
+
+    probe_every: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.probe_every < 1:
+            raise UsageError(f"expected probe_every >= 1, found {self.probe_every}")
+
+    def start(self, problem: Problem, x: Tensor) -> Noise:
+        layers, flat = self.look(problem, x)
+        sigma0 = self.first_sigma(problem, x)
         if not layers:
             return Noise(sigma0, [], layers, flat)
         kept: list[Tensor] = []
@@ -107,7 +133,7 @@ class GraduatedGates:
         return state
 
     def evaluate(self, problem: Problem, x: Tensor, state: Noise, t: int) -> Evaluation:
-        left = max(1 - t / (self.until * problem.steps), self.floor if state.flat else 0.0)
+        left = self.left(problem, t, state.flat)
         if left <= 0 or not state.layers:
             score, gradient, _ = TrueGates().evaluate(problem, x, None, t)
             return Evaluation(score, gradient, state)
