@@ -136,7 +136,8 @@ def evaluate(options: Options, goal: Goal) -> dict[str, Any]:
     images = load_data(options.images, limit=options.limit)
     models = {name: load_model(spec).module for name, spec in networks(options).items()}
     out = options.runs / options.dataset / goal
-    config = {"data": options.images, "limit": options.limit, "networks": networks(options)}
+    data = options.dataset if options.folder else options.images  # a page says nothing of this machine's folders
+    config = {"data": data, "limit": options.limit, "networks": networks(options)}
     taking_part = entrants(options, goal)
     with progress_bar() as bar:
         task = bar.add_task(goal, total=len(images) * len(models) * len(taking_part))
