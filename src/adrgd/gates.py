@@ -36,6 +36,10 @@ class Call:
         """What the network computes by itself."""
         return self.function(*self.arguments, **self.options)
 
+    def saved(self) -> Tensor:
+        """h, safe from a network that overwrites it; still a part of the graph."""
+        return self.h.clone() if self.in_place else self.h
+
     def answer(self, out: Tensor) -> Tensor:
         """Hand `out` back the way the network expects it: in place when the call was in place."""
         return self.h.copy_(out) if self.in_place else out
@@ -102,6 +106,16 @@ class Gates(TorchFunctionMode):
         if self.layers is not None:
             return layer in self.layers
         return self.every or isinstance(phi, PiecewiseLinear)
+
+
+def noting(kept: list[Tensor]) -> Callable[[Call], Tensor]:
+    """A rule that notes each call's pre-activations without their graph, and computes what the network does."""
+
+    def note(call: Call) -> Tensor:
+        kept.append(call.saved().detach())
+        return call.original()
+
+    return note
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def hinge_values(function: Function, x: Tensor, layers: frozenset[int] | None = 
     hinges: list[Tensor] = []
 
     def note(call: Call) -> Tensor:
-        h = call.h.clone() if call.in_place else call.h
+        h = call.saved()
         hinges.extend(h - at if at else h for at in call.hinges.breaks)
         return call.original()
 
@@ -53,7 +53,7 @@ def gated(
     left: Iterator[Tensor] = iter(gates)
 
     def replace(call: Call) -> Tensor:
-        h = call.h.clone() if call.in_place else call.h
+        h = call.saved()
         own = list(islice(left, len(call.hinges.breaks)))
         if len(own) < len(call.hinges.breaks):
             raise UsageError(f"expected one gate for each selected hinge, found only {len(gates)}; see hinge_values")

@@ -16,7 +16,6 @@ class Best:
     Attributes:
         x: (B, ...) the best points.
         value: (B,) the attacked loss there.
-        margin: (B,) the largest margin met so far, in the logits; kept by those who look at it.
         reached: (B,) whether the goal is reached there.
         first: (B,) the iteration at which it first was, -1 for never.
         forwards, backwards: (B,) passes spent.
@@ -27,7 +26,6 @@ class Best:
         count, device = len(clean), clean.device
         self.x = clean.clone()
         self.value = torch.full((count,), -torch.inf, dtype=clean.dtype, device=device)
-        self.margin = torch.full_like(self.value, -torch.inf)
         self.reached = torch.zeros(count, dtype=torch.bool, device=device)
         self.first = torch.full((count,), -1, device=device)
         self.forwards = torch.zeros(count, dtype=torch.int64, device=device)

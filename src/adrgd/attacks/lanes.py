@@ -30,6 +30,7 @@ class Lanes:
     Attributes:
         everyone: (B,) all positions in the batch.
         clean_margin: (B,) how far the clean images are from the goal, negative.
+        margin: (B,) the largest margin met since.
         at_once: rows that are worked on together; it follows from the images' size alone, as the number of rows must
             not depend on the batch.
     """
@@ -40,6 +41,7 @@ class Lanes:
         self.at_once = max(1, AT_ONCE // max(1, case.clean[0].numel())) if len(case.clean) else 1
         self.everyone = torch.arange(len(case.clean), device=case.clean.device)
         self.clean_margin = case.margin(case.logits, self.everyone)
+        self.margin = torch.full_like(self.clean_margin, -torch.inf)
 
     def worth(self, image: Tensor) -> Tensor:
         """(n,) which of these images (n,) to go on with: those that stand, and that came near enough for what is spent.
@@ -49,7 +51,7 @@ class Lanes:
         """
         best = self.best
         share = (best.forwards + best.backwards)[image] / self.budget
-        near = best.margin[image] >= NEAR * (1 - share) ** 2 * self.clean_margin[image]
+        near = self.margin[image] >= NEAR * (1 - share) ** 2 * self.clean_margin[image]
         return ~best.reached[image] & ((share < FREE) | near)
 
     def standing(self) -> Tensor:
@@ -114,7 +116,7 @@ class Lanes:
             logits = self.case.model(points)
         score = Score(self.case.loss(logits, self.case.goal[image]), self.case.clearly_broken(logits, image))
         self.best.update(image, points, score, first)
-        self.best.margin[image] = torch.maximum(self.best.margin[image], self.case.margin(logits, image))
+        self.margin[image] = torch.maximum(self.margin[image], self.case.margin(logits, image))
         self.best.forwards[image] += 1
 
     def _names(self, image: Tensor, k: int) -> Tensor:

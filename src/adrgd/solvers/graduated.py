@@ -18,7 +18,7 @@ from torch import Tensor
 
 from adrgd.activations import Slope
 from adrgd.errors import UsageError
-from adrgd.gates import Call, Gates, find_layers, select
+from adrgd.gates import Call, Gates, find_layers, noting, select
 from adrgd.rows import column
 from adrgd.solvers.softened import softened
 from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
@@ -121,12 +121,7 @@ class GraduatedGates(NoisyGates):
         if not layers:
             return Noise(sigma0, [], layers, flat)
         kept: list[Tensor] = []
-
-        def keep(call: Call) -> Tensor:
-            kept.append(call.h.clone() if call.in_place else call.h)
-            return call.original()
-
-        with torch.no_grad(), Gates(keep, layers):
+        with torch.no_grad(), Gates(noting(kept), layers):
             problem.score(x)
         state = Noise(sigma0, [], layers, flat)
         self._measure(problem, x, state, kept, 1.0, t=0)
@@ -143,7 +138,7 @@ class GraduatedGates(NoisyGates):
 
         def slope(call: Call) -> Slope:
             if measure:
-                kept.append(call.h.clone() if call.in_place else call.h.detach())
+                kept.append(call.saved().detach())
             return call.phi.soft(call.h, next(inverse), left)
 
         score, gradient = softened(problem, x, state.layers, slope)

@@ -9,13 +9,13 @@ moved more than they would have under noise, and are softened more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from adrgd.activations import Slope
-from adrgd.gates import Call, Gates
+from adrgd.gates import Call, Gates, noting
 from adrgd.rows import column
 from adrgd.solvers.graduated import LOGISTIC, NoisyGates
 from adrgd.solvers.softened import softened
@@ -50,37 +50,35 @@ class SecantGates(NoisyGates):
 
     def start(self, problem: Problem, x: Tensor) -> Travel:
         layers, flat = self.look(problem, x)
-        state = Travel(self.first_sigma(problem, x), x, [], [], layers, flat)
-        if not flat:
-            return state
-        # true gates would lead nowhere: a random first step is as good as any, for one forward pass
-        away = x + problem.random.normal(tuple(x.shape[1:]), "probe", 0, x.dtype) * problem.domain.scale
-        with torch.no_grad(), Gates(lambda call: _keep(call, state.h), layers):
-            problem.score(away)
-        return Travel(state.sigma0, away, state.h, [], layers, flat)
+        h: list[Tensor] = []
+        if flat:  # true gates would lead nowhere: a random step is as good a first one as any, for one forward pass
+            x = x + problem.random.normal(tuple(x.shape[1:]), "probe", 0, x.dtype) * problem.domain.scale
+            with torch.no_grad(), Gates(noting(h), layers):
+                problem.score(x)
+        return Travel(self.first_sigma(problem, x), x, h, [], layers, flat)
 
     def evaluate(self, problem: Problem, x: Tensor, state: Travel, t: int) -> Evaluation:
         left = self.left(problem, t, state.flat)
         if left <= 0 or not state.layers:
             score, gradient, _ = TrueGates().evaluate(problem, x, None, t)
-            return Evaluation(score, gradient, Travel(state.sigma0, x, [], [], state.layers, state.flat))
+            return Evaluation(score, gradient, replace(state, h=[], square=[]))
         h: list[Tensor] = []
         if not state.h:
-            with Gates(lambda call: _keep(call, h), state.layers):
+            with Gates(noting(h), state.layers):
                 score, gradient, _ = TrueGates().evaluate(problem, x, None, t)
-            return Evaluation(score, gradient, Travel(state.sigma0, x, h, [], state.layers, state.flat))
+            return Evaluation(score, gradient, replace(state, x=x, h=h))
         moved = ((x - state.x) / problem.domain.scale).flatten(1).square().mean(1)
         square: list[Tensor] = []
 
         def slope(call: Call) -> Slope:
             k = len(h)
-            h.append(call.h.clone() if call.in_place else call.h.detach())
+            h.append(call.saved().detach())
             square.append(self._measured(h[k], state, k, moved))
             inverse = square[k].clamp(min=1e-24).rsqrt_().mul_(column(LOGISTIC / state.sigma0, h[k]))
             return call.phi.soft(call.h, inverse, left)
 
         score, gradient = softened(problem, x, state.layers, slope)
-        return Evaluation(score, gradient, Travel(state.sigma0, x, h, square, state.layers, state.flat))
+        return Evaluation(score, gradient, replace(state, x=x, h=h, square=square))
 
     def _measured(self, h: Tensor, state: Travel, k: int, moved: Tensor) -> Tensor:
         """The running mean of ||P_j||^2 of the k-th layer; rows that did not move keep theirs."""
@@ -89,12 +87,6 @@ class SecantGates(NoisyGates):
         if not state.square:
             return fresh
         return fresh.lerp_(state.square[k], column(torch.where(moved > tiny, self.memory, 1.0).to(h.dtype), h))
-
-
-def _keep(call: Call, kept: list[Tensor]) -> Tensor:
-    """Note the pre-activations, and compute what the network does."""
-    kept.append(call.h.detach().clone() if call.in_place else call.h.detach())
-    return call.original()
 
 
 @dataclass(frozen=True, kw_only=True)
