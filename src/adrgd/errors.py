@@ -38,6 +38,14 @@ class RunFolderError(AdrgdError):
     """A run folder is corrupt, or belongs to another run."""
 
 
+class AdrgdWarning(UserWarning):
+    """Something that was not done as asked, or was found and mended; the command line prints it as one line."""
+
+
+class RunFolderWarning(AdrgdWarning):
+    """A run folder's file was damaged, or cannot be checked."""
+
+
 def optional(module: str, *, extra: str) -> Any:
     """Import an optional dependency, or say which extra of the package brings it."""
     try:

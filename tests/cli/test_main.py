@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import pytest
 
 from adrgd import __version__, cli
+from adrgd.errors import AdrgdWarning
 from adrgd.solvers import PRESETS, SOLVERS
 
 
@@ -56,3 +58,15 @@ def test_unexpected_failures_keep_their_traceback_for_debug(
     assert capsys.readouterr().err == "error: RuntimeError: first line (run again with --debug for the traceback)\n"
     assert cli.run(["list", "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_warnings_of_ours_are_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def warn(argv: list[str]) -> int:
+        warnings.warn("a part was done again", AdrgdWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr("adrgd.cli.list.command", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert cli.run(["list"]) == 0
+    assert capsys.readouterr().err == "warning: a part was done again\n"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from adrgd import __version__
-from adrgd.errors import AdrgdError
+from adrgd.errors import AdrgdError, AdrgdWarning
 
 COMMANDS = {
     "attack": "attack a classifier over a data set, into a folder with results and a report",
@@ -42,6 +44,8 @@ def run(argv: list[str]) -> int:
         return 2
     if "" not in sys.path:
         sys.path.insert(0, "")  # `--model my_module:factory` finds my_module.py in the folder one stands in
+    shown = warnings.showwarning
+    warnings.showwarning = lambda *words, **more: _say(shown, *words, **more)
     try:
         code: int = importlib.import_module(f"adrgd.cli.{argv[0]}").command(argv[1:])
         return code
@@ -59,6 +63,16 @@ def run(argv: list[str]) -> int:
         first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
         print(f"error: {type(error).__name__}: {first} (run again with --debug for the traceback)", file=sys.stderr)
         return 1
+    finally:
+        warnings.showwarning = shown
+
+
+def _say(shown: Any, message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """Our own warnings as one line, all others as ever."""
+    if issubclass(category, AdrgdWarning):
+        print(f"warning: {message}", file=sys.stderr)
+    else:
+        shown(message, category, *place, **more)
 
 
 def _usage() -> str:
