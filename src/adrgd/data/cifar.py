@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from adrgd import reading
 from adrgd.data.images import Array, Raw, Span, choice
 from adrgd.data.npz import read_arrays
 from adrgd.errors import DataError
@@ -17,13 +19,22 @@ from adrgd.errors import DataError
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
 
+# a pickle of an array names the class, and makes an empty one before it fills it: that, and nothing larger
+_ARRAY = object()
+
+
+def _empty_array(kind: object, shape: object, code: object) -> Array:
+    if kind is not _ARRAY or shape != (0,):
+        raise pickle.UnpicklingError("it makes an array in a way of its own")
+    return np.empty(0, np.uint8)
+
+
 # what a pickle of byte strings and arrays needs; numpy's name for the third has moved between its versions
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
 ADMITTED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "ndarray"): _ARRAY,
     ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
+    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
     ("_codecs", "encode"): codecs.encode,
 }
 
@@ -56,8 +67,7 @@ def _read_batches(paths: list[Path], span: Span) -> Raw:
 
 def _read_batch(path: Path) -> tuple[Array, Array]:
     try:
-        with path.open("rb") as file:
-            content = _ArraysOnly(file, encoding="bytes").load()
+        content = _ArraysOnly(io.BytesIO(reading.read_bytes(path, "arrays")), encoding="bytes").load()
         images, labels = content[b"data"], content[b"labels"]
         return images.reshape(-1, 3, 32, 32), np.asarray(labels, dtype=np.int64)
     except Exception as error:  # a damaged pickle can raise nearly anything
@@ -67,8 +77,11 @@ def _read_batch(path: Path) -> tuple[Array, Array]:
         ) from error
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Reads pickles of arrays in plain containers, and refuses to import anything else, so no code can run."""
+class _ArraysOnly(pickle._Unpickler):
+    """Reads pickles of arrays in plain containers, and refuses to import anything else, so no code can run.
+
+    Written in Python, for the one in C makes room for whatever number of memos a file names.
+    """
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         if (module_name, global_name) not in ADMITTED:

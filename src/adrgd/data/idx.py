@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
-import zlib
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from adrgd import reading
 from adrgd.data.images import Array, Raw, Span, choice
 from adrgd.errors import DataError
 
@@ -32,8 +31,8 @@ def read_idx(path: Path, rank: int) -> Array:
         DataError: the file cannot be read, is of another kind, or ends early.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
+        content = reading.read_bytes(path, "arrays")
+    except OSError as error:
         raise DataError(f"expected a readable file at {str(path)!r}, found: {error}; get it again") from error
     header = 4 + 4 * rank
     if len(content) < header or content[:4] != bytes((0, 0, UNSIGNED_BYTES, rank)):

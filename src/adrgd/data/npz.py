@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
+from adrgd import reading
 from adrgd.data.images import Array, Raw, Span, choice
-from adrgd.errors import DataError
+from adrgd.errors import DataError, UsageError
 
 NAMINGS = (("images", "labels"), ("x", "y"))
 CHANNELS = (1, 3, 4)
+LONGEST_HEADER = 10_000
 
 
 def read_npz(path: Path, query: Mapping[str, str], span: Span) -> Raw:
@@ -37,14 +41,42 @@ def read_arrays(path: Path, wanted: Sequence[str] | None = None) -> dict[str, Ar
         DataError: the file is missing, damaged, holds Python objects, or lacks one that is wanted.
     """
     try:
-        with path.open("rb") as stream:
-            file = np.load(stream, allow_pickle=False)
-            if isinstance(file, np.ndarray):
+        with reading.open_regular(path) as stream:
+            reading.check_zip(stream, "arrays", None if wanted is None else [f"{name}.npy" for name in wanted])
+            if stream.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
                 raise ValueError("one array instead of several with names")
-            return {name: file[name] for name in (file.files if wanted is None else wanted)}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            with zipfile.ZipFile(stream) as archive:
+                kept = [one.removesuffix(".npy") for one in archive.namelist() if one.endswith(".npy")]
+                return {name: _member(archive, f"{name}.npy") for name in (kept if wanted is None else wanted)}
+    except UsageError:
+        raise
+    except Exception as error:  # numpy and the archive raise errors of many kinds for a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"expected an .npz file of arrays at {str(path)!r}, found: {reason}; save it again") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> Array:
+    size = archive.getinfo(name).file_size
+    with archive.open(name) as stream:
+        promised = _promised(stream)
+        if promised != size - stream.tell():
+            raise ValueError(f"{size - stream.tell()} bytes in {name}, whose header promises {promised}")
+    with archive.open(name) as stream:
+        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
+        return array
+
+
+def _promised(stream: IO[bytes]) -> int:
+    """The bytes that ought to follow the header of an array, read up to its end: numpy makes room for them at once."""
+    version, _ = np.lib.format.read_magic(stream)
+    length = int.from_bytes(stream.read(2 if version == 1 else 4), "little")
+    if length > LONGEST_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    header = ast.literal_eval(stream.read(length).decode("latin1"))
+    kind = np.lib.format.descr_to_dtype(header["descr"])
+    if kind.hasobject:
+        raise ValueError("Python objects, which are never unpickled (allow_pickle is off)")
+    return prod(int(size) for size in header["shape"]) * kind.itemsize
 
 
 def channels_first(images: Array, layout: str | None, source: str) -> Array:

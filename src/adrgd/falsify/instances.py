@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from adrgd import reading
 from adrgd.errors import UsageError
 
 COLUMNS = ("onnx", "vnnlib", "timeout")
@@ -54,7 +55,7 @@ def read_instances(file: Path, *, cap: float | None = None) -> InstanceList:
         UsageError: the file cannot be read, a line has no timeout, or there is no instance.
     """
     try:
-        content = file.read_bytes()
+        content = reading.read_bytes(file, "text")
         rows = list(csv.reader(content.decode("utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(

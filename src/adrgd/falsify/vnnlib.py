@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gc
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from adrgd import reading
 from adrgd.falsify.property import Property, PropertyError
 from adrgd.falsify.vnnlib1 import parse
 from adrgd.falsify.vnnlib2 import parse as parse_version_2
@@ -24,9 +23,8 @@ def load_property(path: Path) -> Property:
         PropertyError: the file cannot be read, is malformed, or asks for more than linear constraints over a box.
     """
     try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        text = reading.read_text(path, "text")
+    except (OSError, UnicodeDecodeError) as error:
         raise PropertyError(
             f"expected a readable VNN-LIB file at {str(path)!r}, found: {error}; check the path and the file"
         ) from error

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from adrgd.data import load_data
-from adrgd.data.folder import decode_image
+from adrgd.data.folder import decode_image, image_files
 from adrgd.errors import DataError
 
 
@@ -42,8 +41,7 @@ def read_targets(spec: str, shape: tuple[int, int, int], *, limit: int | None = 
         raise DataError(f"expected an image, a folder of images or a data set such as bundled:mnist, found no {spec!r}")
     if shape[0] not in (1, 3):
         raise DataError(f"files hold images of 1 or 3 channels, but the generator makes {shape[0]}; use npz:FILE")
-    readable = Image.registered_extensions()
-    files = [place] if place.is_file() else sorted(f for f in place.iterdir() if f.suffix.lower() in readable)
+    files = image_files(place) if place.is_dir() else [place]
     if not files:
         raise DataError(f"expected image files in {spec!r}, found none; check the path")
     images = []

@@ -12,7 +12,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from adrgd.errors import ModelError
+from adrgd import reading
+from adrgd.errors import ModelError, UsageError
 
 StateDict = dict[str, Tensor]
 
@@ -25,20 +26,24 @@ def read_state_dicts(path: Path) -> list[StateDict]:
     Raises:
         ModelError: the file is missing, unreadable, holds pickled objects, or no state dict.
     """
-    if not path.is_file():
-        raise ModelError(f"expected a weights file at {str(path)!r}, found no such file; check the path")
     content: Any
     try:
-        if path.suffix == ".safetensors":
-            content = safetensors.torch.load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        with reading.open_regular(path) as file:
+            if path.suffix == ".safetensors":
+                content = safetensors.torch.load_file(path)
+            else:
+                reading.check_zip(file, "network")
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"expected only tensors in {str(path)!r}, found pickled objects or another kind of file; save "
-            "module.state_dict() with torch.save or safetensors"
+            f"expected only tensors in {str(path)!r}, found pickled objects, which are never loaded, or another kind "
+            "of file; save module.state_dict() with torch.save or safetensors"
         ) from error
-    except (safetensors.SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except FileNotFoundError as error:
+        raise ModelError(f"expected a weights file at {str(path)!r}, found no such file; check the path") from error
+    except UsageError:
+        raise
+    except Exception as error:  # a damaged file makes its reader raise nearly anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"expected a state dict in {str(path)!r}, found a file that cannot be read ({reason}); save "

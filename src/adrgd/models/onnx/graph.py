@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
+from adrgd import reading
 from adrgd.errors import ModelError
 
 
@@ -50,8 +49,8 @@ class Graph:
 def read_bytes(path: Path) -> bytes:
     """The content of an .onnx file, decompressed when its name ends in .gz."""
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
+        return reading.read_bytes(path, "network")
+    except OSError as error:
         raise ModelError(
             f"expected a readable ONNX file at {str(path)!r}, found: {error}; check the path and the file"
         ) from error

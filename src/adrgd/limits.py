@@ -1,0 +1,83 @@
+"""How much a file may make the program hold, so that a few bytes on disk cannot ask for all the memory there is.
+
+One environment variable raises them: `ADRGD_LIMITS="arrays=64G text=1G"`, or `ADRGD_LIMITS=off` for none.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+
+from adrgd.errors import UsageError
+
+VARIABLE = "ADRGD_LIMITS"
+
+SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+LIMITS: dict[str, tuple[int, str]] = {
+    "arrays": (16 * 2**30, "the arrays of a data set, expanded"),
+    "computed": (2**30, "what the operators of a network compute for one example"),
+    "config": (2**18, "the settings of a run"),
+    "image": (2**28, "the pixels of one picture"),
+    "network": (4 * 2**30, "the file of a network or of its weights, expanded"),
+    "text": (2**28, "a property or a list, expanded"),
+}
+"""Bytes, and what they are the limit of."""
+
+
+class TooLargeError(OSError):
+    """Something is, or would become, larger than its limit; an OSError, so that readers meet it among the others."""
+
+
+def most(kind: str) -> float:
+    """The limit in bytes, infinite when limits are off.
+
+    Raises:
+        UsageError: the environment variable holds something else.
+    """
+    return _chosen(os.environ.get(VARIABLE, "")).get(kind, LIMITS[kind][0])
+
+
+def check(kind: str, size: float, what: str = "it") -> None:
+    """See that `size` bytes are within the limit.
+
+    Raises:
+        TooLargeError: they are not.
+    """
+    limit = most(kind)
+    if size > limit:
+        raise TooLargeError(
+            f"{what} needs {shown(size)}, more than the {shown(limit)} that {LIMITS[kind][1]} may take (if it is meant "
+            f"to be so large, set {VARIABLE}={kind}={advised(size)})"
+        )
+
+
+def shown(size: float) -> str:
+    """Bytes in the largest unit that leaves at least one."""
+    for letter in "TGMK":
+        if size >= SIZES[letter]:
+            return f"{size / SIZES[letter]:.3g} {letter}iB"
+    return f"{size:.0f} bytes"
+
+
+def advised(size: float) -> str:
+    """The least whole number of a unit that is enough, as the variable takes it."""
+    letter = next((letter for letter in "TGMK" if size >= SIZES[letter]), "")
+    return f"{math.ceil(size / SIZES[letter])}{letter}"
+
+
+def _chosen(text: str) -> dict[str, float]:
+    if text.strip() == "off":
+        return dict.fromkeys(LIMITS, math.inf)
+    found: dict[str, float] = {}
+    for piece in text.replace(",", " ").split():
+        kind, _, value = piece.partition("=")
+        number = re.fullmatch(r"(\d+)([KMGT]?)", value)
+        if kind not in LIMITS or number is None:
+            raise UsageError(
+                f"expected {VARIABLE} as off, or pieces such as arrays=64G with the names {', '.join(LIMITS)}, found "
+                f"{piece!r}; correct it"
+            )
+        found[kind] = float(int(number[1]) * SIZES[number[2]])
+    return found

@@ -1,0 +1,111 @@
+"""Files of others: nothing but files is opened, nothing grows beyond its limit, settings are plain."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import socket
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from adrgd import limits, reading
+from adrgd.errors import UsageError
+
+
+def test_a_bomb_is_met_while_it_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "bomb.gz"
+    file.write_bytes(gzip.compress(bytes(2**26)))
+    monkeypatch.setenv(limits.VARIABLE, "text=3M")
+    read: list[int] = []
+    plain = gzip.GzipFile.read
+    monkeypatch.setattr(gzip.GzipFile, "read", lambda self, size=-1: read.append(size) or plain(self, size))
+    with pytest.raises(OSError, match=r"3 MiB.*ADRGD_LIMITS=text=4M"):
+        reading.read_bytes(file, "text")
+    assert sum(read) <= 5 * reading.CHUNK
+    monkeypatch.setenv(limits.VARIABLE, "off")
+    assert len(reading.read_bytes(file, "text")) == 2**26
+
+
+@pytest.mark.parametrize("setting", ["arrays=64G text=1G", "arrays=64G,text=1G"])
+def test_limits_can_be_raised(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(limits.VARIABLE, setting)
+    assert (limits.most("arrays"), limits.most("text")) == (64 * 2**30, 2**30)
+    assert limits.most("image") == limits.LIMITS["image"][0]
+
+
+@pytest.mark.parametrize("setting", ["arrays", "arrays=", "arrays=-1", "arrays=1e3", "everything=1G", "arrays=1X"])
+def test_a_limit_that_is_none_is_said(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(limits.VARIABLE, setting)
+    with pytest.raises(UsageError, match=rf"ADRGD_LIMITS as off, .*found {setting!r}"):
+        limits.most("arrays")
+
+
+def test_only_files_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "s"))
+        (tmp_path / "loop").symlink_to("loop")
+        for path, what in (
+            (tmp_path, "a folder"), (tmp_path / "pipe", "a pipe"), (Path("/dev/zero"), "a device"),
+            (tmp_path / "s", "No such device"), (tmp_path / "loop", "symbolic links"), (tmp_path / "none", "No such file"),
+            (Path("a\0b"), "null"),
+        ):  # fmt: skip
+            with pytest.raises(OSError, match=what):
+                reading.open_regular(path)
+
+
+def test_text_in_any_dress(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    for written in (b"\xef\xbb\xbfa\r\nb\n", b"a\rb\n", b"a\nb\r\n"):
+        file.write_bytes(written)
+        assert reading.read_text(file, "text") == "a\nb\n"
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join(['*' + before] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (BOMB, "aliases"),
+        ("a: &a [*a]", "itself"),
+        ("a: &a {b: *a}", "itself"),
+        ("[" * 20_000, "nested"),
+        ("[" * 150 + "]" * 150, "nested"),
+        ("a: 1\na: 2", "twice"),
+        ("{? [1, 2] : 3}", "plain word"),
+        ("a: [", "expected|while parsing"),
+        ("a: 2001-99-99", "month"),
+        ("a: !!python/object/apply:os.system [ls]", "constructor"),
+        ("a: !!int x", "invalid literal"),
+        ("- a\n--- \n- b", "single document"),
+    ],
+)
+def test_settings_that_are_none(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        reading.read_yaml(text)
+
+
+def test_plain_settings() -> None:
+    assert reading.read_yaml("a: &x [1, 2.5]\nb: *x\nc: {d: null, e: yes}") == {
+        "a": [1, 2.5], "b": [1, 2.5], "c": {"d": None, "e": True}
+    }  # fmt: skip
+    assert reading.read_yaml("") is None
+    with pytest.raises(ValueError, match="deeply"):
+        reading.read_json("[" * 200_000)
+
+
+def test_an_archive_is_measured_before_it_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("large", bytes(2**21))
+        archive.writestr("small", b"x")
+    monkeypatch.setenv(limits.VARIABLE, "arrays=1M")
+    reading.check_zip(file, "arrays", ["small"])
+    with pytest.raises(limits.TooLargeError, match="needs 2 MiB, more than the 1 MiB"):
+        reading.check_zip(file, "arrays")
