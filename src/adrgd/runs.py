@@ -1,17 +1,39 @@
-"""Folders of runs that can be resumed: each says what decides its results, and takes no other run's."""
+"""Folders of runs that can be resumed: each says what decides its results, and takes no other run's.
+
+    config.yaml         everything that decides the result
+    checksums.sha256    the sums of all files, see `checksums`
+    set-aside/          damaged files, and those of others that stood where this run writes
+
+A file is there whole, with a sum that it matches, or it counts as missing: one that does not match is set aside with a
+warning, and made again. So every moment of a kill leaves a folder that goes on to the same result.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, BinaryIO, Self, TypeVar, cast
 
-import yaml
+from adrgd.checksums import CHECKSUMS, Checksums
+from adrgd.configs import CONFIG, compare, dump, parse
+from adrgd.errors import RunFolderError, RunFolderWarning
+from adrgd.files import TEMPORARY, digest, make_folder, sync, writing
+from adrgd.locks import LOCK, Lock, refuse_if_busy
 
-from adrgd.errors import RunFolderError
-from adrgd.files import write_text
+ASIDE = "set-aside"
+
+_OF_OLD = re.compile(r"\.config\.yaml\.\d+\.tmp")  # what a kill could leave of the version without checksums
+
+T = TypeVar("T")
 
 
-def open_run(path: Path, config: dict[str, Any], *, resume: bool) -> None:
+def open_run(path: Path, config: dict[str, Any], *, resume: bool) -> Run:
     """Make a folder for a run with its config.yaml, or see to it that the folder holds that same run.
 
     Args:
@@ -19,41 +41,296 @@ def open_run(path: Path, config: dict[str, Any], *, resume: bool) -> None:
         config: everything that decides the results.
         resume: go on with what is there instead of refusing it.
 
+    Returns:
+        The folder, locked until it is closed; leave it as a context, so that it ends well or goes on another time.
+
     Raises:
-        RunFolderError: the folder holds another run, or a damaged one, or anything at all without `resume`.
+        RunFolderError: the folder holds another run, or a damaged one, or anything at all without `resume`; or another
+            process works there, or nothing can be written.
     """
-    file = path / "config.yaml"
-    if path.exists() and not path.is_dir():
-        raise RunFolderError(f"{path} is a file; expected a folder for the run's results")
-    if path.exists() and any(path.iterdir()):
-        if not resume:
-            raise RunFolderError(f"{path} is not empty; choose another --out, or go on with that run by --resume")
-        if not file.exists():
-            raise RunFolderError(f"{path} holds no config.yaml, so that it is not a run's folder; choose another --out")
-        _compare(_read(file), config, path)
+    return Run(path, config, resume=resume)
+
+
+class Run:
+    """The folder of one run, for one process at a time. Files are named by their path inside it, with slashes.
+
+    Attributes:
+        notes: what was found damaged and was set aside, in sentences; each was a warning as well.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any], *, resume: bool) -> None:
+        self.path = path
+        self.notes: list[str] = []
+        self._sound: set[str] = set()  # written by this process, or found as listed by it
+        self._made = not path.exists()
+        refuse_if_busy(path)
+        _admit(path, resume)
+        try:
+            make_folder(path)
+        except OSError as error:
+            raise RunFolderError(f"cannot create {path}: {error.strerror}; choose another --out") from error
+        self._lock = Lock(path)
+        try:
+            self._fresh = _admit(path, resume)  # once more: somebody may have been faster
+            if self._fresh:
+                self._begin(config)
+            else:
+                self._go_on(config)
+        except BaseException as error:
+            self.close(error)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self.finish()
+        finally:
+            self.close(error)
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there as this run has written it; one that is not so is set aside."""
+        file = self.path / name
+        if name in self._sound:
+            return file.exists()
+        if not os.path.lexists(file):
+            return False
+        found, sums = digest(file) if file.is_file() else "", self._sums.sums(name)
+        if not sums and self._sums.partial and found:
+            self._list(name, found)
+        elif found not in sums:
+            self._set_aside(name, "does not match its checksum" if sums else "is not listed as a file of this run")
+            return False
+        self._sound.add(name)
+        return True
+
+    def read(self, name: str, read: Callable[[Path], T]) -> T:
+        """What `read` makes of a file, once it has been found as this run has written it.
+
+        Raises:
+            RunFolderError: it is damaged, and set aside, or missing.
+        """
+        self._sound.discard(name)  # written hours ago, perhaps
+        trusted = self._sums.sums(name) and not self._sums.partial
+        if not self.has(name):
+            raise RunFolderError(f"{self.path / name} is damaged or missing; go on with --resume, which makes it again")
+        try:
+            return read(self.path / name)
+        except MemoryError:
+            raise
+        except Exception as error:  # each format has errors of its own
+            if not trusted and getattr(error, "errno", None) is None:  # the system's own errors are no damage
+                self._set_aside(name, f"is damaged ({type(error).__name__})")
+            raise RunFolderError(
+                f"{self.path / name} cannot be read ({type(error).__name__}); go on with --resume"
+                + ("" if trusted else ", which makes it again")
+            ) from error
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[BinaryIO]:
+        """Yield a stream for the content of a file, which is there as a whole, and listed, when the block ends.
+
+        Raises:
+            RunFolderError: it cannot be written; the one before is still there.
+        """
+        file = self.path / name
+        try:
+            if name not in self._sound:
+                self.has(name)  # what somebody else has put there is set aside
+            make_folder(file.parent)
+            with writing(file, before=lambda found: self._sums.add(name, found)) as stream:
+                yield cast(BinaryIO, stream)
+        except OSError as error:
+            raise _unwritten(file, error) from error
+        self._sound.add(name)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file."""
+        self.write_bytes(name, text.encode("utf-8"))
+
+    def write_bytes(self, name: str, content: Any) -> None:
+        """Write a file of bytes."""
+        with self.write(name) as stream:
+            stream.write(content)
+
+    def remarks(self) -> dict[str, Any]:
+        """What a summary has to say of the folder: nothing, as a rule."""
+        return {"set_aside": list(self.notes)} if self.notes else {}
+
+    def keep(self, names: Iterable[str]) -> None:
+        """List files that a library has written in the folder, and has closed."""
+        try:
+            for name in names:
+                sync(self.path / name)
+                self._list(name, digest(self.path / name))
+        except OSError as error:
+            raise _unwritten(self.path / CHECKSUMS, error) from error
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files that this run has written, and the folders that are empty then."""
+        mine = [name for name in names if self._sums.sums(name)]
+        try:
+            self._sums.remove(mine)
+            _unlink(self.path, mine)
+        except OSError as error:
+            raise _unwritten(self.path / CHECKSUMS, error) from error
+        self._sound.difference_update(mine)
+
+    def finish(self) -> None:
+        """Say that everything is there: from now on a file that is listed and missing is a fault."""
+        try:
+            _unlink(self.path, [name for name, sums in self._sums.removed().items() if self._matches(name, sums)])
+            settled = {}
+            for name in self._sums.names():
+                sums = self._sums.sums(name)
+                file = self.path / name
+                if file.exists():
+                    settled[name] = sums[0] if len(sums) == 1 else digest(file)
+            self._sums.settle(settled, finished=True)
+            sync(self.path)
+        except OSError as error:
+            raise _unwritten(self.path / CHECKSUMS, error) from error
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Let others have the folder; when nothing came of a new one because of an error, it is removed again."""
+        try:
+            if isinstance(error, Exception) and getattr(self, "_fresh", False):
+                self._discard()
+        finally:
+            self._lock.release()
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._sweep()
+        try:
+            self._sums = Checksums.begin(self.path)
+        except OSError as error:
+            raise _unwritten(self.path / CHECKSUMS, error) from error
+        self.write_text(CONFIG, dump(config))
+
+    def _go_on(self, config: dict[str, Any]) -> None:
+        self._sweep()
+        try:
+            self._sums = Checksums.read(self.path)
+        except FileNotFoundError:
+            compare(parse(self.path / CONFIG), config, self.path)
+            self._sums = Checksums.begin(self.path, partial=True)
+            self._tell(f"{self.path} was begun by a version that kept no checksums; its files are taken as they are")
+        faults = dict.fromkeys(self._sums.faults)
+        if faults:
+            self._mend(" and ".join(faults))
+        text, sums, file = dump(config), self._sums.sums(CONFIG), self.path / CONFIG
+        given, there = hashlib.sha256(text.encode()).hexdigest(), digest(file) if file.is_file() else ""
+        if there and not sums and (self._sums.partial or (faults and there == given)):
+            self._list(CONFIG, there)
+            sums = (there,)
+        if there in sums:
+            self._sound.add(CONFIG)
+            if there != given:
+                compare(parse(file), config, self.path)
+        elif given in sums:  # the very settings that stood there
+            self.write_text(CONFIG, text)
+        else:
+            raise RunFolderError(
+                f"{file} was changed or removed after it had been written, and the settings given here are not those "
+                "that it had; give the same ones again, or choose another --out"
+            )
+
+    def _list(self, name: str, found: str) -> None:
+        self._sums.add(name, found)
+        self._sound.add(name)
+
+    def _matches(self, name: str, sums: tuple[str, ...]) -> bool:
+        file = self.path / name
+        return file.is_file() and digest(file) in sums
+
+    def _mend(self, faults: str) -> None:
+        """Go on with what can be trusted of the list, which is never gone: without it, all would be believed."""
+        place = self._room_aside(CHECKSUMS)
+        try:
+            with writing(place) as stream:
+                stream.write(self._sums.path.read_bytes())
+            self._sums.mend()
+        except OSError as error:
+            raise _unwritten(place, error) from error
+        self._tell(f"{self._sums.path} {faults}: what cannot be trusted of it is made again")
+
+    def _set_aside(self, name: str, why: str) -> None:
+        place = self._room_aside(name)
+        try:
+            os.rename(self.path / name, place)
+        except OSError as error:
+            raise _unwritten(place, error) from error
+        self._tell(f"{self.path / name} {why}: it is set aside as {place.relative_to(self.path)}, and made again")
+
+    def _room_aside(self, name: str) -> Path:
+        """Where a file can be put without taking another's place."""
+        place, count = self.path / ASIDE / name, 1
+        while os.path.lexists(place):
+            count += 1
+            place = self.path / ASIDE / f"{name}.{count}"
+        try:
+            make_folder(place.parent)
+        except OSError as error:
+            raise _unwritten(place, error) from error
+        return place
+
+    def _tell(self, sentence: str) -> None:
+        self.notes.append(sentence)
+        warnings.warn(sentence, RunFolderWarning, stacklevel=2)
+
+    def _sweep(self) -> None:
+        """Remove what kills have left of files that were being written."""
+        for folder in (self.path, *(one for one in self.path.iterdir() if one.is_dir() and not one.is_symlink())):
+            for file in folder.iterdir():
+                if TEMPORARY.fullmatch(file.name):
+                    file.unlink()
+
+    def _discard(self) -> None:
+        """Remove a folder in which there is nothing but the settings; never one that holds a file of anybody else."""
+        there = {file.relative_to(self.path).as_posix() for file in self.path.rglob("*") if not file.is_dir()}
+        if there <= {CONFIG, CHECKSUMS, LOCK}:
+            with suppress(OSError):
+                for one in (CONFIG, CHECKSUMS):
+                    (self.path / one).unlink(missing_ok=True)
+                self._lock.release()
+                for folder in sorted((one for one in self.path.rglob("*") if one.is_dir()), reverse=True):
+                    folder.rmdir()
+                if self._made:
+                    self.path.rmdir()
+
+
+def _admit(path: Path, resume: bool) -> bool:
+    """Whether a folder is to be begun; otherwise it holds a run, to be gone on with.
+
+    Raises:
+        RunFolderError: neither.
+    """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_dir():
+            raise RunFolderError(f"{path} is a file; expected a folder for the run's results")
+        names = {file.name for file in path.iterdir()} if path.exists() else set()
     except OSError as error:
-        raise RunFolderError(f"cannot create {path}: {error.strerror}; choose another --out") from error
-    if not file.exists():
-        write_text(file, yaml.safe_dump(config, sort_keys=False))
+        raise RunFolderError(f"cannot look into {path}: {error.strerror}; choose another --out") from error
+    begun = {name for name in names if TEMPORARY.fullmatch(name) or _OF_OLD.fullmatch(name)} | {LOCK, CHECKSUMS}
+    if not names - begun:
+        return True
+    if not resume:
+        raise RunFolderError(f"{path} is not empty; choose another --out, or go on with that run by --resume")
+    if not names & {CONFIG, CHECKSUMS}:
+        raise RunFolderError(f"{path} holds no {CONFIG}, so that it is not a run's folder; choose another --out")
+    return False
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RunFolderError(
-            f"{file} cannot be read ({type(error).__name__}); the run cannot go on, choose another --out"
-        ) from error
-    if not isinstance(config, dict):
-        raise RunFolderError(f"{file} holds no settings; the run cannot go on, choose another --out")
-    return config
+def _unlink(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+        with suppress(OSError):  # as long as it holds something else
+            (folder / name).parent.rmdir()
 
 
-def _compare(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
-    new = yaml.safe_load(yaml.safe_dump(new))  # the same types that a file brings back
-    different = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    if different:
-        what = "; ".join(f"{key}: {old.get(key)!r} there, {new.get(key)!r} here" for key in different[:3])
-        raise RunFolderError(f"{path} holds a run with other settings ({what}); use the same ones, or another --out")
+def _unwritten(file: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        f"cannot write {file} ({error.strerror or error}); make room, or see to permissions, and go on with --resume"
+    )

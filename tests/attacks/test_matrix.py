@@ -64,7 +64,7 @@ def stub(act: Callable[[Case], Checked], name: str = "stub") -> Stub:
 def test_everything_is_on_disk(problem: Problem, tmp_path: Path) -> None:
     summary = run(problem, tmp_path / "run", eps=EPS)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "cells", "config.yaml", "report.html", "report.md", "results.parquet", "summary.json",
+        "cells", "checksums.sha256", "config.yaml", "report.html", "report.md", "results.parquet", "summary.json",
     ]  # fmt: skip
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == summary
     table = rows(tmp_path / "run")

@@ -14,6 +14,7 @@ from adrgd.attacks import Attack
 from adrgd.attacks import run as run_module
 from adrgd.attacks.run import run_attack, wilson
 from adrgd.data import Images
+from adrgd.errors import RunFolderWarning
 
 from .problems import Problem
 
@@ -46,7 +47,7 @@ def test_everything_is_on_disk(problem: Problem, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == summary
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text()) == CONFIG
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "adversarial.safetensors", "config.yaml", "report.html", "results.parquet", "summary.json",
+        "adversarial.safetensors", "checksums.sha256", "config.yaml", "report.html", "results.parquet", "summary.json",
     ]  # fmt: skip
 
 
@@ -115,11 +116,14 @@ def test_a_folder_of_something_else_is_refused(problem: Problem, tmp_path: Path)
 def test_a_damaged_configuration(problem: Problem, tmp_path: Path, text: str) -> None:
     run(problem, tmp_path)
     (tmp_path / "config.yaml").write_text(text)
-    with pytest.raises(RunFolderError, match=r"config\.yaml (cannot be read|holds no settings)"):
+    with pytest.raises(RunFolderError, match=r"config\.yaml was changed"):
+        run(problem, tmp_path, resume=True, config=CONFIG | {"seed": 7})
+    with pytest.warns(RunFolderWarning, match=r"config\.yaml does not match its checksum"):
         run(problem, tmp_path, resume=True)
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == CONFIG
 
 
-def test_a_damaged_part_is_named_and_can_be_made_again(
+def test_a_damaged_part_is_named_and_made_again(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(problem, tmp_path / "whole")
@@ -129,10 +133,10 @@ def test_a_damaged_part_is_named_and_can_be_made_again(
             run(problem, tmp_path / "broken")
     part = tmp_path / "broken" / "parts" / "00000008.parquet"
     part.write_bytes(part.read_bytes()[:100])
-    with pytest.raises(RunFolderError, match=r"00000008\.parquet is damaged"):
-        run(problem, tmp_path / "broken", resume=True)
-    part.unlink()
-    run(problem, tmp_path / "broken", resume=True)
+    with pytest.warns(RunFolderWarning, match=r"00000008\.parquet does not match its checksum: it is set aside"):
+        summary = run(problem, tmp_path / "broken", resume=True)
+    assert "00000008.parquet" in summary["set_aside"][0]
+    assert (tmp_path / "broken/set-aside/parts/00000008.parquet").stat().st_size == 100
     assert contents(tmp_path / "broken") == contents(tmp_path / "whole")
 
 

@@ -19,8 +19,11 @@ from PIL import Image
 
 pytest.importorskip("stable_baselines3", reason="needs the extra [rl]")
 
+from adrgd.checksums import Checksums
 from adrgd.cli import run
+from adrgd.files import digest
 from adrgd.rl import training
+from adrgd.rl.checkpoint import CHECKPOINT
 from adrgd.rl.training import load_run
 
 BASE = [
@@ -70,7 +73,7 @@ def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path) -> None
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 100
-    while not (tmp_path / "killed" / training.CHECKPOINT).exists():
+    while not (tmp_path / "killed" / CHECKPOINT).exists():
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -82,6 +85,7 @@ def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path) -> None
     words = [*BASE, "--steps", str(steps + 100), "--json"]
     # the same run to an earlier end: nothing but that end and the size of the buffer would differ
     config.write_text(config.read_text().replace("steps: 50000", f"steps: {steps + 100}"))
+    Checksums.read(config.parent).add(config.name, digest(config))
     assert run([*words, "--out", str(tmp_path / "killed"), "--resume"]) == 0
     assert run([*words, "--out", str(tmp_path / "whole")]) == 0
     assert same(tmp_path / "killed", tmp_path / "whole")

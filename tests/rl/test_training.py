@@ -18,10 +18,13 @@ import torch
 
 pytest.importorskip("stable_baselines3", reason="needs the extra [rl]")
 
-from adrgd.errors import RunFolderError, UsageError
+from adrgd.errors import RunFolderError, RunFolderWarning, UsageError
 from adrgd.rl import TD3, checkpoint, refined_policy
 from adrgd.rl import training as training_module
-from adrgd.rl.training import CHECKPOINT, EVALUATIONS, Training, load_run, train
+from adrgd.rl.checkpoint import CHECKPOINT
+from adrgd.rl.evaluations import EVALUATIONS
+from adrgd.rl.training import Training, load_run, train
+from adrgd.runs import Run, open_run
 
 from .worlds import REACH, agent, quick, transitions, weights
 
@@ -50,7 +53,7 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
     assert all(row["gain"] > 0 for row in rows)
     assert [step for step, reward in told if reward is not None] == [40, 80, 120]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "checkpoint.zip", "config.yaml", "evaluations.parquet", "tensorboard",
+        "checkpoint.zip", "checksums.sha256", "config.yaml", "evaluations.parquet", "tensorboard",
     ]  # fmt: skip
 
 
@@ -101,8 +104,9 @@ def test_the_table_is_made_again_when_only_the_checkpoint_was_written(tmp_path: 
 
 def test_the_replay_buffer_comes_back(tmp_path: Path) -> None:
     model = agent(buffer_size=50, refine=quick()).learn(70)
-    checkpoint.save(tmp_path / "c.zip", model, [{"a": 1}])
-    again, rows = checkpoint.load(tmp_path / "c.zip", TD3, model.get_env())
+    with open_run(tmp_path / "run", {}, resume=False) as folder:
+        checkpoint.save(folder, model, [{"a": 1}])
+        again, rows = checkpoint.load(folder, TD3, model.get_env())
     assert rows == [{"a": 1}]
     assert (again.replay_buffer.pos, again.replay_buffer.full) == (20, True)
     assert np.array_equal(again.replay_buffer.observations, model.replay_buffer.observations)
@@ -121,24 +125,26 @@ def little_room(size: int) -> Iterator[None]:
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
-    train(replace(TINY, steps=80), tmp_path / "short")
-    whole = (tmp_path / "short" / CHECKPOINT).read_bytes()
-    model, rows = checkpoint.load(tmp_path / "short" / CHECKPOINT, TD3, agent().get_env())
-    with little_room(20_000), pytest.raises(RunFolderError, match=r"cannot write the checkpoint .* --resume"):
-        checkpoint.save(tmp_path / "short" / CHECKPOINT, model, rows)
-    assert (tmp_path / "short" / CHECKPOINT).read_bytes() == whole
-    assert not list((tmp_path / "short").glob(".*"))
+    short = replace(TINY, steps=80)
+    train(short, tmp_path)
+    whole = (tmp_path / CHECKPOINT).read_bytes()
+    with open_run(tmp_path, short.config(), resume=True) as folder:
+        model, rows = checkpoint.load(folder, TD3, agent().get_env())
+        with little_room(20_000), pytest.raises(RunFolderError, match=r"cannot write .*checkpoint.zip.* --resume"):
+            checkpoint.save(folder, model, rows)
+    assert (tmp_path / CHECKPOINT).read_bytes() == whole
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_disk_that_fills_up_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(TINY, tmp_path / "whole")
     real, saved = checkpoint.save, []
 
-    def full(path: Path, model: Any, rows: list[dict[str, Any]]) -> None:
+    def full(folder: Run, model: Any, rows: list[dict[str, Any]]) -> None:
         with monkeypatch.context() as patch:
             if saved:
                 patch.setattr(os, "fsync", _no_space)
-            real(path, model, rows)
+            real(folder, model, rows)
         saved.append(1)
 
     with monkeypatch.context() as patch:
@@ -164,15 +170,17 @@ def test_another_run_s_folder_is_refused(tmp_path: Path) -> None:
         train(replace(TINY, steps=40, refine=quick(radius=0.1)), tmp_path, resume=True)
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:1000], lambda data: b"", lambda data: data[:-30]])
+@pytest.mark.parametrize("damage", [lambda data: data[:1000], lambda data: b"", lambda data: data[:-30] + bytes(30)])
 def test_a_damaged_checkpoint(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
     train(replace(TINY, steps=40), tmp_path)
     file = tmp_path / CHECKPOINT
+    before, _ = result(tmp_path)
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(RunFolderError, match=r"checkpoint\.zip is damaged"):
-        train(replace(TINY, steps=40), tmp_path, resume=True)
-    with pytest.raises(RunFolderError, match=r"checkpoint\.zip cannot be read"):
+    with pytest.raises(RunFolderError, match=r"checkpoint\.zip (cannot be read|does not match its checksum)"):
         load_run(tmp_path)
+    with pytest.warns(RunFolderWarning, match=r"checkpoint\.zip does not match its checksum: it is set aside"):
+        train(replace(TINY, steps=40), tmp_path, resume=True)
+    assert all(torch.equal(a, b) for a, b in zip(result(tmp_path)[0], before, strict=True))
 
 
 def test_folders_that_are_no_runs(tmp_path: Path) -> None:

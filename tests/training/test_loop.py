@@ -13,7 +13,7 @@ from torch import nn
 
 from adrgd import Box, LinfBall
 from adrgd.data import load_data
-from adrgd.errors import AdrgdError, RunFolderError, UsageError
+from adrgd.errors import AdrgdError, RunFolderError, RunFolderWarning, UsageError
 from adrgd.models import load_model, new_model
 from adrgd.training import ATTACKS, Training, train
 from adrgd.training.config import parts
@@ -124,10 +124,13 @@ def test_parts() -> None:
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(SMALL, tmp_path, every=0.0, advance=stop_at(1))
-    (tmp_path / "checkpoint.pt").write_bytes(b"nothing")
-    with pytest.raises(RunFolderError, match="checkpoint.pt is damaged"):
-        train(SMALL, tmp_path, resume=True)
+        train(SMALL, tmp_path / "cut", every=0.0, advance=stop_at(1))
+    (tmp_path / "cut" / "checkpoint.pt").write_bytes(b"nothing")
+    with pytest.warns(RunFolderWarning, match="checkpoint.pt does not match its checksum: it is set aside"):
+        train(SMALL, tmp_path / "cut", resume=True)
+    train(SMALL, tmp_path / "whole")
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_another_run_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.data import Images
-from adrgd.files import write_text
 from adrgd.page import chart, data_url, render
 
 GALLERY = 12  # images shown: broken ones first
@@ -43,7 +42,7 @@ def write_report(folder: RunFolder, images: Images, table: dict[str, Any], summa
         loss_curve=_loss_curve(tensors["history"].numpy()),
         cards=_cards(images, table, tensors["adversarial"]),
     )
-    write_text(folder.path / "report.html", page)
+    folder.write_text("report.html", page)
 
 
 def _success_curve(table: dict[str, Any], summary: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.data import Images
-from adrgd.errors import AdrgdError, DataError
+from adrgd.errors import DataError
 from adrgd.models.checks import check_model
 from adrgd.rows import take
 
@@ -53,25 +53,21 @@ def run_attack(
     given, images = len(images), _attackable(images, attack)
     probe = images.images[: max(2, min(8, len(images)))].to(device)
     check_model(model, probe if len(probe) > 1 else probe.repeat_interleave(2, 0))
-    folder = RunFolder(out, config, resume=resume)
-    waiting = [batch for batch in split(images, batch_size) if not folder.has(batch.start)]
-    done, broken = len(images) - sum(map(len, waiting)), 0
-    work = _in_turn(model, attack, waiting, device) if workers is None else workers(model, attack, waiting)
-    try:
+    with RunFolder(out, config, resume=resume) as folder:
+        waiting = [batch for batch in split(images, batch_size) if not folder.done(batch.start)]
+        done, broken = len(images) - sum(map(len, waiting)), 0
+        work = _in_turn(model, attack, waiting, device) if workers is None else workers(model, attack, waiting)
         with closing(work) as results:
             for batch, result in results:
                 folder.save(batch.start, result)
                 done, broken = done + len(batch), broken + int(result.success.sum())
                 if advance is not None:
                     advance(done, broken)
-    except AdrgdError:
-        folder.discard_if_empty()
-        raise
-    folder.merge()
-    table = folder.results()
-    summary = summarise(table, config, out=folder.path, skipped=given - len(images))
-    folder.write_summary(summary)
-    write_report(folder, images, table, summary)
+        folder.merge()
+        table = folder.results()
+        summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks()
+        folder.write_summary(summary)
+        write_report(folder, images, table, summary)
     return summary
 
 

@@ -13,21 +13,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adrgd.errors import RunFolderError
 from adrgd.falsify.instances import Instance, InstanceList
 from adrgd.falsify.run import falsify, sentence
 from adrgd.falsify.summary import markdown, summarise
 from adrgd.falsify.workers import Done, run_jobs
-from adrgd.files import write_text, write_with
 from adrgd.runs import open_run
 
+TABLE = "results.parquet"
 GRACE = 60.0  # seconds beyond its timeout after which an instance is given up: starting a process takes some
 
 
@@ -63,7 +61,7 @@ class Batch:
     """A run over a list of instances.
 
     Args:
-        out: its folder, created when missing.
+        out: its folder, created when missing; it is locked until `finish`, or as long as this object lives.
         config: what the run is; written to a new folder, compared with an old one.
         resume: go on with what is there instead of refusing it.
 
@@ -75,15 +73,14 @@ class Batch:
         self, listed: InstanceList, out: Path, *, seed: int, tolerance: float, config: dict[str, Any], resume: bool
     ) -> None:
         self.instances, self.out, self.seed, self.tolerance = listed.instances, out, seed, tolerance
-        open_run(out, config | {"instances": listed.digest, "seed": seed, "tolerance": tolerance}, resume=resume)
-        self.parts, self.table = out / "parts", out / "results.parquet"
-        if not self.table.exists():
-            self.parts.mkdir(exist_ok=True)
-            (out / "counterexamples").mkdir(exist_ok=True)
+        config = config | {"instances": listed.digest, "seed": seed, "tolerance": tolerance}
+        self.folder = open_run(out, config, resume=resume)
+        if self.folder.has(TABLE):
+            self._reopen()
 
     def pending(self) -> list[Instance]:
         """The instances that are not finished."""
-        return [] if self.table.exists() else [one for one in self.instances if not self._part(one.index).exists()]
+        return [] if self.folder.has(TABLE) else [one for one in self.instances if not self._done(one.index)]
 
     def run(self, processes: int = 1) -> Generator[Result]:
         """Work on all that is not finished; every result is on disk before it is yielded."""
@@ -92,8 +89,8 @@ class Batch:
             result, text = done.result or _lost(jobs[done.place].instance, done)
             if text:
                 result = dataclasses.replace(result, counterexample=f"counterexamples/{result.index:05d}.txt")
-                write_text(self.out / result.counterexample, text + "\n")
-            write_text(self._part(result.index), json.dumps(dataclasses.asdict(result)) + "\n")
+                self.folder.write_text(result.counterexample, text + "\n")
+            self._save(dataclasses.asdict(result))
             yield result
 
     def finish(self) -> dict[str, Any]:
@@ -101,27 +98,48 @@ class Batch:
         import pyarrow as pa  # takes longer to import than many an instance to solve
         import pyarrow.parquet as pq
 
-        if not self.table.exists():
-            rows = [self._read(instance.index) for instance in self.instances]
-            write_with(self.table, lambda path: pq.write_table(pa.Table.from_pylist(rows), path))
-        rows = pq.read_table(self.table).to_pylist()
-        summary = summarise(rows) | {"out": str(self.out)}
-        write_text(self.out / "summary.md", markdown(summary, rows))
-        shutil.rmtree(self.parts, ignore_errors=True)
+        with self.folder as folder:
+            parts = [_part(instance.index) for instance in self.instances]
+            if not folder.has(TABLE):
+                table = pa.Table.from_pylist([self._read(instance.index) for instance in self.instances])
+                with folder.write(TABLE) as stream:
+                    pq.write_table(table, stream)
+            rows = folder.read(TABLE, pq.read_table).to_pylist()
+            summary = summarise(rows) | {"out": str(self.out)} | folder.remarks()
+            folder.write_text("summary.md", markdown(summary, rows))
+            folder.remove([part for part in parts if folder.has(part)])
         return summary
 
-    def _part(self, index: int) -> Path:
-        return self.parts / f"{index:05d}.json"
+    def _reopen(self) -> None:
+        """A table whose counterexamples are not all sound is taken apart again, so that those are found anew."""
+        import pyarrow.parquet as pq
+
+        rows = self.folder.read(TABLE, pq.read_table).to_pylist()
+        sound = [row for row in rows if not row["counterexample"] or self.folder.has(row["counterexample"])]
+        if len(sound) < len(rows):
+            for row in sound:
+                self._save(row)
+            self.folder.remove([TABLE])
+
+    def _save(self, row: dict[str, Any]) -> None:
+        self.folder.write_text(_part(row["index"]), json.dumps(row) + "\n")
+
+    def _done(self, index: int) -> bool:
+        """Whether a result is there, together with its counterexample."""
+        if not self.folder.has(_part(index)):
+            return False
+        found = self._read(index)["counterexample"]
+        return not found or self.folder.has(found)
 
     def _read(self, index: int) -> dict[str, Any]:
-        file = self._part(index)
-        try:
-            row: dict[str, Any] = dataclasses.asdict(Result(**json.loads(file.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, TypeError) as error:
-            raise RunFolderError(
-                f"{file} is damaged or missing ({type(error).__name__}); delete it and run again with --resume"
-            ) from error
-        return row
+        def read(file: Path) -> dict[str, Any]:
+            return dataclasses.asdict(Result(**json.loads(file.read_text(encoding="utf-8"))))
+
+        return self.folder.read(_part(index), read)
+
+
+def _part(index: int) -> str:
+    return f"parts/{index:05d}.json"
 
 
 def solve(job: Job) -> tuple[Result, str]:

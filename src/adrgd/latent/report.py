@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from adrgd.files import write_text
 from adrgd.latent.targets import Targets
 from adrgd.page import chart, data_url, render
+from adrgd.runs import Run
 
 GALLERY = 16  # targets shown, spread evenly
 
@@ -26,7 +25,7 @@ class Card:
 
 
 def write_report(
-    out: Path,
+    folder: Run,
     targets: Targets,
     measured: Tensor,
     found: dict[str, dict[str, Tensor]],
@@ -53,7 +52,7 @@ def write_report(
             ylabel="mean squared residual", log=all(min(line) > 0 for line in curves.values()),
         ),
     )  # fmt: skip
-    write_text(out / "report.html", page)
+    folder.write_text("report.html", page)
 
 
 def _to(length: int, line: list[float]) -> list[float]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from adrgd.domain import Domain
-from adrgd.errors import RunFolderError
-from adrgd.files import write_text, write_with
 from adrgd.latent.invert import Generator, measure, reconstruct
 from adrgd.latent.operators import Operator
 from adrgd.latent.quality import psnr, ssim
@@ -87,35 +84,30 @@ def run_reconstruct(
         latent_solver(name)
     starts = range(0, len(targets.images), setting.batch_size)
     _one_batch(generator, targets.images[:1], setting, setting.solvers[0], 0, steps=1)
-    open_run(out, config, resume=resume)
     found: dict[str, dict[str, Tensor]] = {}
-    try:
-        (out / "parts").mkdir(exist_ok=True)
-        (out / "images").mkdir(exist_ok=True)
+    with open_run(out, config, resume=resume) as folder:
         for name in setting.solvers:
             parts = []
             for start in starts:
-                file = out / "parts" / f"{name.replace(':', '-')}-{start:06d}.safetensors"
-                if not file.exists():
+                file = f"parts/{name.replace(':', '-')}-{start:06d}.safetensors"
+                if not folder.has(file):
                     images = targets.images[start : start + setting.batch_size]
                     part = _one_batch(generator, images, setting, name, start, steps=setting.steps)
-                    write_with(file, partial(save_file, part))
-                parts.append(_read(file))
+                    folder.write_bytes(file, save(part))
+                parts.append(folder.read(file, load_file))
                 if advance is not None:
                     advance(len(parts[-1]["residual"]))
             found[name] = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
         rows = _rows(found, targets)
-        write_with(out / "results.parquet", partial(pq.write_table, pa.Table.from_pylist(rows)))
+        with folder.write("results.parquet") as stream:
+            pq.write_table(pa.Table.from_pylist(rows), stream)
         for name, tensors in found.items():
             for label, image in zip(targets.names, tensors["images"], strict=True):
-                write_with(out / "images" / f"{label}.{name}.png", partial(picture(image).save, format="PNG"))
-        summary = _summary(found, rows, config, out)
-        write_text(out / "summary.json", json.dumps(summary, indent=2) + "\n")
-        write_report(out, targets, measured, found, rows, summary)
-    except OSError as error:
-        raise RunFolderError(
-            f"cannot write under {out} ({error.strerror or error}); make room and go on with --resume"
-        ) from error
+                with folder.write(f"images/{label}.{name}.png") as stream:
+                    picture(image).save(stream, format="PNG")
+        summary = _summary(found, rows, config, out) | folder.remarks()
+        folder.write_text("summary.json", json.dumps(summary, indent=2) + "\n")
+        write_report(folder, targets, measured, found, rows, summary)
     return summary
 
 
@@ -134,16 +126,6 @@ def _one_batch(
         "forwards": found.forwards, "backwards": found.backwards, "history": found.history.T,
     }  # fmt: skip
     return {key: value.cpu().contiguous() for key, value in tensors.items()}
-
-
-def _read(file: Path) -> dict[str, Tensor]:
-    try:
-        found: dict[str, Tensor] = load_file(file)
-    except Exception as error:  # safetensors has an error of its own, which is no subclass of any
-        raise RunFolderError(
-            f"{file} is damaged ({type(error).__name__}); delete it and go on with --resume"
-        ) from error
-    return found
 
 
 def _rows(found: dict[str, dict[str, Tensor]], targets: Targets) -> list[dict[str, Any]]:

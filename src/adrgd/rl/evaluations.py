@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adrgd.errors import RunFolderError
-from adrgd.files import write_with
 from adrgd.rl.environments import make_env, play
+from adrgd.runs import Run
 
 EVALUATIONS = "evaluations.parquet"
 EVALUATION = 0xE7A1  # keeps the starts of evaluations apart from whatever else has the same seed
@@ -28,15 +25,11 @@ def evaluate(policy: Any, env: str, episodes: int, seed: int) -> list[dict[str, 
     return [{"episode": k, **asdict(episode)} for k, episode in enumerate(played)]
 
 
-def write_evaluations(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the records of all evaluations so far, in one piece.
+def write_evaluations(folder: Run, rows: list[dict[str, Any]]) -> None:
+    """Write the records of all evaluations so far.
 
     Raises:
         RunFolderError: they cannot be written.
     """
-    try:
-        write_with(path, partial(pq.write_table, pa.Table.from_pylist(rows)))
-    except OSError as error:
-        raise RunFolderError(
-            f"cannot write {path} ({error.strerror or error}); make room and go on with --resume"
-        ) from error
+    with folder.write(EVALUATIONS) as stream:
+        pq.write_table(pa.Table.from_pylist(rows), stream)

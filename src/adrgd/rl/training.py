@@ -7,7 +7,7 @@ it, and no environment has to give up its state in the middle of an episode.
     config.yaml           everything that decides the result
     checkpoint.zip        the last leg's model, optimisers, replay buffer and evaluations
     evaluations.parquet   one row an evaluation episode
-    tensorboard/
+    tensorboard/          one file a leg; that of a leg that was stopped stays, and is not listed
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.noise import NormalActionNoise
@@ -26,13 +25,15 @@ from stable_baselines3.common.noise import NormalActionNoise
 from adrgd.errors import RunFolderError, UsageError
 from adrgd.rl import checkpoint
 from adrgd.rl.algorithms import DDPG, TD3
+from adrgd.rl.checkpoint import CHECKPOINT
 from adrgd.rl.config import RefineConfig
 from adrgd.rl.environments import make_env
-from adrgd.rl.evaluations import EVALUATIONS, evaluate, write_evaluations
-from adrgd.runs import open_run
+from adrgd.rl.evaluations import evaluate, write_evaluations
+from adrgd.runs import Run, open_run
+from adrgd.verify import read_config
 
 ALGORITHMS: dict[str, type[TD3] | type[DDPG]] = {"td3": TD3, "ddpg": DDPG}
-CHECKPOINT = "checkpoint.zip"
+CURVES = "tensorboard"
 
 Advance = Callable[[int, float | None], None]
 """Told the number of steps done and the mean reward of the last evaluation, if there was one."""
@@ -109,20 +110,18 @@ def train(training: Training, out: Path, *, resume: bool = False, advance: Advan
     """
     trial = make_env(training.env)  # before anything is written
     trial.close()
-    open_run(out, training.config(), resume=resume)
-    file = out / CHECKPOINT
     rows: list[dict[str, Any]]
-    if file.exists():
-        model, rows = checkpoint.load(file, ALGORITHMS[training.algo], make_env(training.env))
-        write_evaluations(out / EVALUATIONS, rows)  # a kill may have come between the checkpoint and the table
-    else:
-        model, rows = training.model(), []
-    model.set_logger(configure(str(out / "tensorboard"), ["tensorboard"]))
-    while model.num_timesteps < training.steps:
-        rows += _leg(model, training, advance)
-        checkpoint.save(file, model, rows)
-        write_evaluations(out / EVALUATIONS, rows)
-    return _summary(training, out, rows)
+    with open_run(out, training.config(), resume=resume) as folder:
+        if folder.has(CHECKPOINT):
+            model, rows = checkpoint.load(folder, ALGORITHMS[training.algo], make_env(training.env))
+            write_evaluations(folder, rows)  # a kill may have come between the checkpoint and the table
+        else:
+            model, rows = training.model(), []
+        while model.num_timesteps < training.steps:
+            rows += _leg(model, training, folder, advance)
+            checkpoint.save(folder, model, rows)
+            write_evaluations(folder, rows)
+        return _summary(training, out, rows) | folder.remarks()
 
 
 def load_run(out: Path) -> tuple[TD3 | DDPG, str]:
@@ -132,17 +131,19 @@ def load_run(out: Path) -> tuple[TD3 | DDPG, str]:
         RunFolderError: `out` is no folder of such a run, or holds no checkpoint yet.
     """
     try:
-        config = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
+        config = read_config(out)
         algorithm, env = ALGORITHMS[config["algo"]], str(config["env"])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (RunFolderError, KeyError, TypeError) as error:
         raise RunFolderError(
             f"{out} is not a folder of `adrgd rl train` ({type(error).__name__}); expected its config.yaml there"
         ) from error
-    return checkpoint.load_model(out / CHECKPOINT, algorithm), env
+    return checkpoint.load_model(out, algorithm), env
 
 
-def _leg(model: TD3 | DDPG, training: Training, advance: Advance | None) -> list[dict[str, Any]]:
-    """Train up to the next evaluation and make it."""
+def _leg(model: TD3 | DDPG, training: Training, folder: Run, advance: Advance | None) -> list[dict[str, Any]]:
+    """Train up to the next evaluation and make it, with curves in a file of its own."""
+    before = _curves(folder)
+    model.set_logger(configure(str(folder.path / CURVES), ["tensorboard"]))
     leg = model.num_timesteps // training.evaluate_every
     if leg:
         model.set_random_seed(int(np.random.SeedSequence([training.seed, leg]).generate_state(1)[0] % 2**31))
@@ -155,9 +156,15 @@ def _leg(model: TD3 | DDPG, training: Training, advance: Advance | None) -> list
     reward = float(np.mean([row["reward"] for row in rows]))
     model.logger.record("eval/mean_reward", reward)
     model.logger.dump(model.num_timesteps)
+    model.logger.close()
+    folder.keep(sorted(_curves(folder) - before))
     if advance is not None:
         advance(model.num_timesteps, reward)
     return [{"step": model.num_timesteps} | row | {"gain": mean_gain} for row in rows]
+
+
+def _curves(folder: Run) -> set[str]:
+    return {file.relative_to(folder.path).as_posix() for file in (folder.path / CURVES).glob("*")}
 
 
 class _Tell(BaseCallback):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from adrgd.errors import RunFolderError
-from adrgd.files import write_with
+from adrgd.runs import Run
+
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass
@@ -30,33 +30,28 @@ class State:
     seconds: float = 0.0
 
 
-def save(path: Path, state: State, module: torch.nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    """Write a checkpoint.
+def save(folder: Run, state: State, module: torch.nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Write the checkpoint.
 
     Raises:
         RunFolderError: it cannot be written; the one before is still there.
     """
     content = {"state": asdict(state), "module": module.state_dict(), "optimiser": optimiser.state_dict()}
-    try:
-        write_with(path, lambda file: torch.save(content, file))
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as the latter
-        raise RunFolderError(
-            f"cannot write {path} ({str(error).splitlines()[0]}); make room and go on with --resume"
-        ) from error
+    with folder.write(CHECKPOINT) as stream:
+        torch.save(content, stream)
 
 
-def load(path: Path, module: torch.nn.Module, optimiser: torch.optim.Optimizer) -> State:
-    """Put a checkpoint's parameters into place; a new state when there is no checkpoint.
+def load(folder: Run, module: torch.nn.Module, optimiser: torch.optim.Optimizer) -> State:
+    """Put the checkpoint's parameters into place; a new state when there is none that is sound.
 
     Raises:
-        RunFolderError: the file is damaged.
+        RunFolderError: it cannot be read.
     """
-    if not path.exists():
-        return State()
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+
+    def put(file: Path) -> State:
+        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         module.load_state_dict(content["module"])
         optimiser.load_state_dict(content["optimiser"])
         return State(**content["state"])
-    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
-        raise RunFolderError(f"{path} is damaged ({type(error).__name__}); delete it to start again") from error
+
+    return folder.read(CHECKPOINT, put) if folder.has(CHECKPOINT) else State()

@@ -20,19 +20,18 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from adrgd.data import Images, load_data
 from adrgd.domain import Box, LinfBall
 from adrgd.errors import AdrgdError, UsageError
-from adrgd.files import write_text, write_with
 from adrgd.maximize import Solution, maximize
 from adrgd.models import new_model
 from adrgd.models.normalise import inside
 from adrgd.objective import Misclassify
 from adrgd.rows import RowRandom
-from adrgd.runs import open_run
+from adrgd.runs import Run, open_run
 from adrgd.solvers import PGD, Solver
 from adrgd.training.checkpoint import State, load, save
 from adrgd.training.config import Training
@@ -69,26 +68,26 @@ def train(
     model = new_model(training.model, seed=training.seed, device=device)
     _check_images(images, test, model.input_shape, training)
     config = asdict(training) | {"device": device}
-    open_run(out, config, resume=resume)
-    optimiser = torch.optim.Adam(model.module.parameters())
-    state = load(out / "checkpoint.pt", model.module, optimiser)
-    with torch.random.fork_rng(devices=[]):
-        _run(training, images, model.module, optimiser, state, out / "checkpoint.pt", every, advance)
-    module = model.module.eval()
-    weights = {name: value.cpu().contiguous() for name, value in inside(module).state_dict().items()}
-    write_with(out / "model.safetensors", lambda path: save_file(weights, path))
-    clean, robust = accuracy(module, test, training.eps, device)
-    summary = {
-        "epochs": training.epochs,
-        "losses": [round(loss, 6) for loss in state.losses],
-        "clean_accuracy": clean,
-        "robust_accuracy": robust,
-        "test_images": len(test),
-        "seconds": round(state.seconds, 1),
-        "out": str(out),
-        "config": config,
-    }
-    write_text(out / "summary.json", json.dumps(summary, indent=2) + "\n")
+    with open_run(out, config, resume=resume) as folder:
+        optimiser = torch.optim.Adam(model.module.parameters())
+        state = load(folder, model.module, optimiser)
+        with torch.random.fork_rng(devices=[]):
+            _run(training, images, model.module, optimiser, state, folder, every, advance)
+        module = model.module.eval()
+        weights = {name: value.cpu().contiguous() for name, value in inside(module).state_dict().items()}
+        folder.write_bytes("model.safetensors", serialise(weights))
+        clean, robust = accuracy(module, test, training.eps, device)
+        summary = {
+            "epochs": training.epochs,
+            "losses": [round(loss, 6) for loss in state.losses],
+            "clean_accuracy": clean,
+            "robust_accuracy": robust,
+            "test_images": len(test),
+            "seconds": round(state.seconds, 1),
+            "out": str(out),
+            "config": config,
+        } | folder.remarks()
+        folder.write_text("summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
 
 
@@ -137,7 +136,7 @@ def _run(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
     state: State,
-    checkpoint: Path,
+    folder: Run,
     every: float,
     advance: Advance | None,
 ) -> None:
@@ -163,7 +162,7 @@ def _run(
         now = time.perf_counter()
         state.seconds = before + now - began
         if now - saved >= every or state.step == total:
-            save(checkpoint, state, module, optimiser)
+            save(folder, state, module, optimiser)
             saved = now
         if advance is not None:
             advance(state.step, total, loss)

@@ -53,26 +53,25 @@ def run_cell(
     batch_size: int,
     device: str,
     advance: Callable[[int], None],
+    notes: list[str],
 ) -> dict[str, Any]:
     """Attack all batches that are not finished yet, and return the columns of the whole cell.
 
     Args:
         config: everything that decides the results; a folder with others is refused.
         advance: told the number of images of each batch.
+        notes: takes what was found damaged, and set aside.
 
     Raises:
         RunFolderError: the folder is damaged or holds something else.
         Exception: whatever the attack raises; what was finished before stays.
     """
-    folder = RunFolder(path, config, resume=True)
-    try:
+    with RunFolder(path, config, resume=True) as folder:
         for batch in split(images, batch_size):
-            if not folder.has(batch.start):
+            if not folder.done(batch.start):
                 case = case_of(model, batch, threat, loss=entrant.loss, seed=entrant.seed, device=device)
                 folder.save(batch.start, entrant(case))
             advance(len(batch))
-    except Exception:
-        folder.discard_if_empty()
-        raise
-    folder.merge()
-    return folder.results() | {"history": folder.tensors()["history"].numpy()}
+        folder.merge()
+        notes += folder.notes
+        return folder.results() | {"history": folder.tensors()["history"].numpy()}

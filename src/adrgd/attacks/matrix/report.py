@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,15 @@ import numpy as np
 from adrgd.attacks.matrix.cells import Cell
 from adrgd.attacks.matrix.figures import Columns, by_passes
 from adrgd.attacks.matrix.tables import LEGEND, markdown, seen, tables, where
-from adrgd.files import write_text
 from adrgd.page import chart, render
+from adrgd.runs import Run
 
 GRID = 120  # points of a curve
 
 
-def write_report(out: Path, cells: Mapping[Cell, Columns], summary: dict[str, Any]) -> None:
+def write_report(folder: Run, cells: Mapping[Cell, Columns], summary: dict[str, Any]) -> None:
     """Write both pages; `cells` are the finished ones."""
-    write_text(out / "report.md", markdown(summary))
+    folder.write_text("report.md", markdown(summary))
     curves = [_curve(cells, union["model"], union["eps"]) for union in summary["unions"]]
     page = render(
         "attacks/matrix/report.html.j2", summary=summary, legend=LEGEND, signs=seen(summary),
@@ -28,7 +27,7 @@ def write_report(out: Path, cells: Mapping[Cell, Columns], summary: dict[str, An
         failures=[(where(failure), failure["reason"]) for failure in summary["failures"]],
         config=json.dumps(summary["config"], indent=2),
     )  # fmt: skip
-    write_text(out / "report.html", page)
+    folder.write_text("report.html", page)
 
 
 def _curve(cells: Mapping[Cell, Columns], model: str, eps: float) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, fields
 from itertools import product
 from pathlib import Path
@@ -34,9 +33,8 @@ from adrgd.attacks.matrix.report import write_report
 from adrgd.attacks.threat import Norm, Threat
 from adrgd.data import Images
 from adrgd.errors import AdrgdError, RunFolderError, UsageError
-from adrgd.files import write_text, write_with
 from adrgd.models.checks import check_model
-from adrgd.runs import open_run
+from adrgd.runs import Run, open_run
 
 Target = Literal["next", "random", "least-likely"] | None
 """Another class for each image; a fixed class would leave some images out."""
@@ -95,36 +93,38 @@ def run_matrix(
         "batch_size": batch_size,
         "device": device,
     }
-    open_run(out, shared, resume=resume)
-    cells: dict[Cell, dict[str, Any]] = {}
-    failures: list[dict[str, Any]] = []
-    for name, threat, entrant in product(models, threats, entrants):
-        cell = Cell(name, threat.eps, entrant.name)
+    with open_run(out, shared, resume=resume) as folder:
+        cells: dict[Cell, dict[str, Any]] = {}
+        failures: list[dict[str, Any]] = []
+        for name, threat, entrant in product(models, threats, entrants):
+            cell = Cell(name, threat.eps, entrant.name)
 
-        def tell(count: int, cell: Cell = cell) -> None:
-            if advance is not None:
-                advance(str(cell), count)
+            def tell(count: int, cell: Cell = cell) -> None:
+                if advance is not None:
+                    advance(str(cell), count)
 
-        try:
-            cells[cell] = run_cell(
-                models[name], images, entrant, threat, out / "cells" / cell.folder, batch_size=batch_size,
-                config=shared | {"cell": asdict(cell), "settings": entrant.settings()}, device=device, advance=tell,
-            )  # fmt: skip
-        except RunFolderError:
-            raise
-        except Exception as error:
-            if not isinstance(entrant, Peer) and (isinstance(error, UsageError) or not isinstance(error, AdrgdError)):
-                _discard_if_empty(out)
+            try:
+                cells[cell] = run_cell(
+                    models[name], images, entrant, threat, out / "cells" / cell.folder, batch_size=batch_size,
+                    config=shared | {"cell": asdict(cell), "settings": entrant.settings()}, device=device, advance=tell,
+                    notes=folder.notes,
+                )  # fmt: skip
+            except RunFolderError:
                 raise
-            failures.append(asdict(cell) | {"reason": reason(error, _classes(models[name], probe))})
-    gradients = {
-        (name, threat.eps): _gradients(models[name], images, threat, entrants[0].loss, seed, batch_size, device)
-        for name, threat in product(models, threats)
-    }
-    summary = _summary(cells, failures, gradients, images, out, shared | _lists(models, eps, names))
-    _write_results(out, cells)
-    write_text(out / "summary.json", json.dumps(summary, indent=2) + "\n")
-    write_report(out, cells, summary)
+            except Exception as error:
+                ours = not isinstance(entrant, Peer)
+                if ours and (isinstance(error, UsageError) or not isinstance(error, AdrgdError)):
+                    raise
+                failures.append(asdict(cell) | {"reason": reason(error, _classes(models[name], probe))})
+        gradients = {
+            (name, threat.eps): _gradients(models[name], images, threat, entrants[0].loss, seed, batch_size, device)
+            for name, threat in product(models, threats)
+        }
+        summary = _summary(cells, failures, gradients, images, out, shared | _lists(models, eps, names))
+        summary |= folder.remarks()
+        _write_results(folder, cells)
+        folder.write_text("summary.json", json.dumps(summary, indent=2) + "\n")
+        write_report(folder, cells, summary)
     return summary
 
 
@@ -177,20 +177,12 @@ def _summary(
     }
 
 
-def _write_results(out: Path, cells: dict[Cell, dict[str, Any]]) -> None:
+def _write_results(folder: Run, cells: dict[Cell, dict[str, Any]]) -> None:
     tables = []
     for cell, columns in cells.items():
         count = len(columns["index"])
         place = {name: [value] * count for name, value in asdict(cell).items()}
         tables.append(pa.table(place | {name: value for name, value in columns.items() if name != "history"}))
     if tables:
-        whole = pa.concat_tables(tables, promote_options="default")
-        write_with(out / "results.parquet", lambda path: pq.write_table(whole, path))
-
-
-def _discard_if_empty(out: Path) -> None:
-    """Remove the folder of an evaluation of which nothing was finished."""
-    with suppress(OSError):
-        (out / "cells").rmdir()
-        (out / "config.yaml").unlink()
-        out.rmdir()
+        with folder.write("results.parquet") as stream:
+            pq.write_table(pa.concat_tables(tables, promote_options="default"), stream)
