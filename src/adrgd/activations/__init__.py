@@ -2,11 +2,11 @@
 
 from adrgd.activations.hinges import RELU, Number, PiecewiseLinear
 from adrgd.activations.pooling import MaxPool
-from adrgd.activations.recognise import RECOGNISERS
+from adrgd.activations.recognise import ENTRIES, RECOGNISERS
 from adrgd.activations.slopes import Activation, Factor, Slope
 from adrgd.activations.sshaped import SIGMOID, SIGN, TANH, SShaped
 
 __all__ = [
-    "RECOGNISERS", "RELU", "SIGMOID", "SIGN", "TANH", "Activation", "Factor", "MaxPool", "Number", "PiecewiseLinear",
-    "SShaped", "Slope",
+    "ENTRIES", "RECOGNISERS", "RELU", "SIGMOID", "SIGN", "TANH", "Activation", "Factor", "MaxPool", "Number",
+    "PiecewiseLinear", "SShaped", "Slope",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ class PiecewiseLinear:
     jumps: tuple[Number, ...]
     slope: Number = 0.0
     offset: float = 0.0
+    name: str = field(default="hinges", compare=False, kw_only=True)
 
     @property
     def is_relu(self) -> bool:
@@ -69,4 +70,7 @@ class PiecewiseLinear:
         return Factor(self.mix(steps))
 
 
-RELU = PiecewiseLinear((0.0,), (1.0,))
+RELU = PiecewiseLinear((0.0,), (1.0,), name="relu")
+RELU6 = PiecewiseLinear((0.0, 6.0), (1.0, -1.0), name="relu6")
+ABS = PiecewiseLinear((0.0,), (2.0,), -1.0, name="abs")
+HARDSIGMOID = PiecewiseLinear((-3.0, 3.0), (1 / 6, -1 / 6), name="hardsigmoid")

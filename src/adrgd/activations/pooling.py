@@ -26,6 +26,7 @@ class MaxPool:
 
     is_relu = False
     is_flat = False
+    name = "max_pool"
 
     def value(self, h: Tensor) -> Tensor:
         pool = POOLS[len(self.size)]

@@ -1,89 +1,69 @@
-"""Which function calls are activations, and what each of them computes."""
+"""Which function calls are activations, and what each of them computes: one entry an activation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adrgd.activations.hinges import RELU, PiecewiseLinear
+from adrgd.activations.exponential import SELU, Exponential
+from adrgd.activations.gaussian import COS, ERF, GELU, GELU_TANH, SIN
+from adrgd.activations.hinges import ABS, HARDSIGMOID, RELU, RELU6, PiecewiseLinear
+from adrgd.activations.logistic import LOGSIGMOID, Softplus
+from adrgd.activations.mixture import ATAN, MISH, SILU, SOFTSIGN, TANHSHRINK
+from adrgd.activations.polynomial import HARDSWISH, PiecewiseQuadratic, hardshrink, jumping
 from adrgd.activations.pooling import MaxPool
 from adrgd.activations.slopes import Activation
-from adrgd.activations.sshaped import SIGMOID, SIGN, TANH, SShaped
-
-Found = tuple[Tensor, Activation, bool]
-Recogniser = Callable[[tuple[Any, ...], Mapping[str, Any]], Found | None]
-
-
-def _leaky(slope: float) -> PiecewiseLinear:
-    return PiecewiseLinear((0.0,), (1.0 - slope,), slope)
+from adrgd.activations.spellings import Build, Entry, Found, Recogniser, recognisers
+from adrgd.activations.sshaped import HEAVISIDE, SIGMOID, SIGN, TANH
+from adrgd.activations.stairs import CEIL, FLOOR, TRUNC, rounding
 
 
-def _between(low: float | None, high: float | None) -> PiecewiseLinear | None:
+def _always(phi: Activation) -> Build:
+    return lambda h: phi
+
+
+def _leaky(slope: float, name: str = "leaky_relu") -> PiecewiseLinear:
+    return PiecewiseLinear((0.0,), (1.0 - slope,), slope, name=name)
+
+
+def _between(name: str, low: float | None, high: float | None) -> PiecewiseLinear | None:
     """clamp: flat below `low` and above `high`; an absent or infinite lower bound leaves the left slope at one."""
     low, high = None if low == -math.inf else low, None if high == math.inf else high
     if low is None:
-        return None if high is None else PiecewiseLinear((float(high),), (-1.0,), 1.0)
+        return None if high is None else PiecewiseLinear((float(high),), (-1.0,), 1.0, name=name)
     if high is None:
-        return RELU if low == 0 else PiecewiseLinear((float(low),), (1.0,), offset=float(low))
+        return RELU if low == 0 else PiecewiseLinear((float(low),), (1.0,), offset=float(low), name=name)
     if low > high:  # torch returns `high` everywhere
         return None
-    return PiecewiseLinear((float(low), float(high)), (1.0, -1.0), offset=float(low))
+    return PiecewiseLinear((float(low), float(high)), (1.0, -1.0), offset=float(low), name=name)
 
 
-def _relu(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
-    h = _argument(args, kwargs, 0, "input", None)
-    return h, RELU, bool(_argument(args, kwargs, 1, "inplace", False))
+def _clamp(h: Tensor, min: Any = None, max: Any = None) -> PiecewiseLinear | None:
+    return None if isinstance(min, Tensor) or isinstance(max, Tensor) else _between("clamp", min, max)
 
 
-def _relu_in_place(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
-    return _argument(args, kwargs, 0, "input", None), RELU, True
-
-
-def _relu6(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
-    h, _, in_place = _relu(args, kwargs)
-    return h, PiecewiseLinear((0.0, 6.0), (1.0, -1.0)), in_place
-
-
-def _leaky_relu(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
-    slope = float(_argument(args, kwargs, 1, "negative_slope", 0.01))
-    return args[0] if args else kwargs["input"], _leaky(slope), bool(_argument(args, kwargs, 2, "inplace", False))
-
-
-def _hardtanh(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found | None:
-    low, high = _argument(args, kwargs, 1, "min_val", -1.0), _argument(args, kwargs, 2, "max_val", 1.0)
-    phi = _between(low, high)
-    h = _argument(args, kwargs, 0, "input", None)
-    return None if phi is None else (h, phi, bool(_argument(args, kwargs, 3, "inplace", False)))
-
-
-def _prelu(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
-    h, weight = _argument(args, kwargs, 0, "input", None), _argument(args, kwargs, 1, "weight", None)
+def _prelu(h: Tensor, weight: Tensor) -> PiecewiseLinear:
     slope = weight.detach()
     if slope.numel() > 1:
         slope = slope.view(-1, *[1] * (h.dim() - 2))
-    return h, PiecewiseLinear((0.0,), (1.0 - slope,), slope), False
+    return PiecewiseLinear((0.0,), (1.0 - slope,), slope, name="prelu")
 
 
-def _threshold(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found | None:
-    at, value = _argument(args, kwargs, 1, "threshold", None), _argument(args, kwargs, 2, "value", None)
-    if at != 0 or value != 0:  # any other threshold jumps, and is not piecewise linear
-        return None
-    return _argument(args, kwargs, 0, "input", None), RELU, bool(_argument(args, kwargs, 3, "inplace", False))
+def _rrelu(
+    h: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, generator: Any = None
+) -> PiecewiseLinear | None:
+    return None if training else _leaky((lower + upper) / 2, "rrelu")
 
 
-def _s_shaped(phi: SShaped, in_place: bool = False) -> Recogniser:
-    def recognise(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found | None:
-        h = _argument(args, kwargs, 0, "input", None)
-        if not isinstance(h, Tensor) or not h.is_floating_point() or "out" in kwargs:
-            return None
-        return h, phi, in_place
-
-    return recognise
+def _threshold(h: Tensor, threshold: float, value: float) -> Activation:
+    if threshold == value:  # no jump: clamp
+        return RELU if value == 0 else PiecewiseLinear((float(value),), (1.0,), offset=float(value), name="threshold")
+    return jumping(float(threshold), float(value))
 
 
 def _max_pool(axes: int) -> Recogniser:
@@ -105,72 +85,85 @@ def _max_pool(axes: int) -> Recogniser:
     return recognise
 
 
-def _clamp(in_place: bool, first: str = "min") -> Recogniser:
-    def recognise(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found | None:
-        low = _argument(args, kwargs, 1, "min", None) if first == "min" else None
-        high = _argument(args, kwargs, 2 if first == "min" else 1, "max", None)
-        if isinstance(low, Tensor) or isinstance(high, Tensor):
-            return None
-        phi = _between(low, high)
-        h = _argument(args, kwargs, 0, "input", None)
-        if phi is None or not isinstance(h, Tensor) or not h.is_floating_point() or "out" in kwargs:
-            return None
-        return h, phi, in_place
-
-    return recognise
-
-
 def _argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], at: int, name: str, default: Any) -> Any:
     if len(args) > at:
         return args[at]
     return kwargs.get(name, kwargs.get("self", default) if at == 0 else default)
 
 
+def _gelu(h: Tensor, approximate: str = "none") -> Activation:
+    return GELU_TANH if approximate == "tanh" else GELU
+
+
+def _softplus(h: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Softplus | None:
+    return Softplus(float(beta), float(threshold)) if beta > 0 else None
+
+
+def _elu(h: Tensor, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Exponential | None:
+    return Exponential("elu", float(alpha), float(scale), float(input_scale)) if input_scale > 0 else None
+
+
+def _celu(h: Tensor, alpha: float = 1.0) -> Exponential | None:
+    return Exponential("celu", float(alpha), rate=1 / float(alpha)) if alpha > 0 else None
+
+
+def _hardshrink(h: Tensor, lambd: float = 0.5) -> PiecewiseQuadratic | None:
+    return hardshrink(float(lambd)) if lambd > 0 else None
+
+
+def _softshrink(h: Tensor, lambd: float = 0.5) -> PiecewiseLinear:
+    return PiecewiseLinear((-float(lambd), float(lambd)), (-1.0, 1.0), 1.0, float(lambd), name="softshrink")
+
+
+ENTRIES = (
+    Entry(_always(RELU), ("relu",), functional=("inplace",)),
+    Entry(_always(RELU6), ("relu6",), functional=("inplace",)),
+    Entry(lambda h, negative_slope=0.01: _leaky(float(negative_slope)), ("leaky_relu",),
+          ("negative_slope",), ("negative_slope", "inplace")),
+    Entry(_prelu, ("prelu", "_prelu_kernel"), ("weight",)),
+    Entry(_rrelu, ("rrelu",), ("lower", "upper", "training", "generator"), ("lower", "upper", "training", "inplace")),
+    Entry(lambda h, min_val=-1.0, max_val=1.0: _between("hardtanh", min_val, max_val), ("hardtanh",),
+          ("min_val", "max_val"), ("min_val", "max_val", "inplace")),
+    Entry(_clamp, ("clamp", "clip"), ("min", "max")),
+    Entry(_clamp, ("clamp_min",), ("min",)),
+    Entry(_clamp, ("clamp_max",), ("max",)),
+    Entry(_threshold, ("threshold",), ("threshold", "value"), ("threshold", "value", "inplace")),
+    Entry(_always(ABS), ("abs", "absolute")),
+    Entry(_always(HARDSIGMOID), ("hardsigmoid",), functional=("inplace",)),
+    Entry(_softshrink, ("softshrink",), ("lambd",)),
+    Entry(_hardshrink, ("hardshrink",), ("lambd",)),
+    Entry(_always(HARDSWISH), ("hardswish",), functional=("inplace",)),
+    Entry(_gelu, ("gelu",), ("approximate",)),
+    Entry(_always(SILU), ("silu",), functional=("inplace",)),
+    Entry(_always(MISH), ("mish",), functional=("inplace",)),
+    Entry(_softplus, ("softplus",), ("beta", "threshold")),
+    Entry(_always(LOGSIGMOID), ("logsigmoid", "log_sigmoid")),
+    Entry(_elu, ("elu",), ("alpha", "scale", "input_scale"), ("alpha", "inplace")),
+    Entry(_celu, ("celu",), ("alpha",), ("alpha", "inplace")),
+    Entry(_always(SELU), ("selu",), functional=("inplace",)),
+    Entry(_always(SIGMOID), ("sigmoid", "expit")),
+    Entry(_always(TANH), ("tanh",)),
+    Entry(_always(SOFTSIGN), ("softsign",)),
+    Entry(_always(TANHSHRINK), ("tanhshrink",)),
+    Entry(_always(ATAN), ("atan", "arctan")),
+    Entry(_always(ERF), ("erf",)),
+    Entry(_always(SIN), ("sin",)),
+    Entry(_always(COS), ("cos",)),
+    Entry(_always(SIGN), ("sign", "sgn")),
+    Entry(lambda h, values: HEAVISIDE, ("heaviside",), ("values",)),
+    Entry(_always(FLOOR), ("floor",)),
+    Entry(_always(CEIL), ("ceil",)),
+    Entry(_always(TRUNC), ("trunc", "fix")),
+    Entry(lambda h, decimals=0: rounding(decimals), ("round",), ("decimals",)),
+)  # fmt: skip
+"""A new activation is one entry here: what it computes, torch's names for it, and its arguments."""
+
 _aten = torch.ops.aten
 
-RECOGNISERS: dict[Any, Recogniser] = (
-    dict.fromkeys((F.relu, torch.relu, Tensor.relu, _aten.relu.default), _relu)
-    | dict.fromkeys((torch.relu_, Tensor.relu_, _aten.relu_.default), _relu_in_place)
-    | dict.fromkeys((F.relu6, torch._C._nn.relu6, _aten.relu6.default), _relu6)
-    | dict.fromkeys((F.leaky_relu, torch._C._nn.leaky_relu, _aten.leaky_relu.default), _leaky_relu)
-    | dict.fromkeys((F.hardtanh, torch._C._nn.hardtanh, _aten.hardtanh.default), _hardtanh)
-    | dict.fromkeys((F.prelu, torch.prelu, Tensor.prelu, _aten.prelu.default), _prelu)
-    | dict.fromkeys((F.threshold, torch.threshold, _aten.threshold.default), _threshold)
-    | dict.fromkeys((torch.clamp, torch.clip, Tensor.clamp, Tensor.clip, _aten.clamp.default), _clamp(False))
-    | dict.fromkeys((torch.clamp_min, Tensor.clamp_min, _aten.clamp_min.default), _clamp(False))
-    | dict.fromkeys((torch.clamp_max, Tensor.clamp_max, _aten.clamp_max.default), _clamp(False, "max"))
-    | dict.fromkeys((torch.clamp_, torch.clip_, Tensor.clamp_, Tensor.clip_, _aten.clamp_.default), _clamp(True))
-    | {_aten.clip.default: _clamp(False), _aten.clip_.default: _clamp(True)}
-    | dict.fromkeys((torch.clamp_min_, Tensor.clamp_min_, _aten.clamp_min_.default), _clamp(True))
-    | dict.fromkeys((torch.clamp_max_, Tensor.clamp_max_, _aten.clamp_max_.default), _clamp(True, "max"))
-    | dict.fromkeys((F.sigmoid, torch.sigmoid, Tensor.sigmoid, _aten.sigmoid.default), _s_shaped(SIGMOID))
-    | dict.fromkeys((torch.sigmoid_, Tensor.sigmoid_, _aten.sigmoid_.default), _s_shaped(SIGMOID, True))
-    | dict.fromkeys((F.tanh, torch.tanh, Tensor.tanh, _aten.tanh.default), _s_shaped(TANH))
-    | dict.fromkeys((torch.tanh_, Tensor.tanh_, _aten.tanh_.default), _s_shaped(TANH, True))
-    | dict.fromkeys((torch.sign, Tensor.sign, torch.sgn, Tensor.sgn, _aten.sign.default), _s_shaped(SIGN))
-    | dict.fromkeys((Tensor.sign_, Tensor.sgn_, _aten.sign_.default), _s_shaped(SIGN, True))
-    | dict.fromkeys((F.max_pool1d, torch.max_pool1d, _aten.max_pool1d.default), _max_pool(1))
-    | dict.fromkeys((F.max_pool2d, torch.max_pool2d, _aten.max_pool2d.default), _max_pool(2))
-    | dict.fromkeys((F.max_pool3d, torch.max_pool3d, _aten.max_pool3d.default), _max_pool(3))
-)
+RECOGNISERS: dict[Any, Recogniser] = recognisers(ENTRIES) | {
+    function: _max_pool(axes)
+    for axes in (1, 2, 3)
+    for name in [f"max_pool{axes}d"]
+    for function in (getattr(F, name), getattr(torch, name), getattr(_aten, name).default)
+}
 """Activation functions by the object that a TorchFunctionMode receives."""
-
-
-def _in_place_forms() -> None:
-    """relu6_, leaky_relu_, hardtanh_ and threshold_ take the arguments of the plain forms."""
-    forms = (
-        (torch._C._nn.relu6_, _aten.relu6_.default, _relu6),
-        (torch._C._nn.leaky_relu_, _aten.leaky_relu_.default, _leaky_relu),
-        (torch._C._nn.hardtanh_, _aten.hardtanh_.default, _hardtanh),
-        (torch.threshold_, _aten.threshold_.default, _threshold),
-    )
-    for eager, exported, plain in forms:
-
-        def recognise(args: tuple[Any, ...], kwargs: Mapping[str, Any], plain: Recogniser = plain) -> Found | None:
-            found = plain(args, kwargs)
-            return None if found is None else (found[0], found[1], True)
-
-        RECOGNISERS[eager] = RECOGNISERS[exported] = recognise
-
-
-_in_place_forms()

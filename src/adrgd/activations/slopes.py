@@ -35,6 +35,10 @@ class Activation(Protocol):
     """A function that is applied to the pre-activations h (B, ...) of a layer."""
 
     @property
+    def name(self) -> str:
+        """What torch calls it."""
+
+    @property
     def is_relu(self) -> bool:
         """Exactly max(h, 0)."""
 
@@ -46,7 +50,17 @@ class Activation(Protocol):
         """The function itself."""
 
     def soft(self, h: Tensor, inverse: Tensor, left: float) -> Slope:
-        """The mean derivative under Gaussian noise on h of standard deviation 1.702 left / inverse, entry by entry.
+        """The mean derivative under Gaussian noise on h of standard deviation s = 1.702 left / inverse, entry by entry.
 
-        Phi(u) is within .0095 of 1 / (1 + exp(-1.702 u)), which is several times cheaper; all slopes use that form.
+        Args:
+            h: pre-activations, float32 or float64.
+            inverse: finite and positive, of a shape that broadcasts to h's; not written to.
+            left: what remains of the annealing, in (0, 1].
         """
+
+
+class Smooth:
+    """What the activations have in common that are neither hinges nor flat."""
+
+    is_relu = False
+    is_flat = False

@@ -1,4 +1,4 @@
-"""Sigmoid, tanh and sign: three widths of one curve."""
+"""Sigmoid, tanh, sign and the unit step: widths of one curve."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class SShaped:
     width: float
     height: float
     base: float = 0.0
+    name: str = ""
 
     is_relu = False
 
@@ -42,6 +43,7 @@ class SShaped:
         return Factor((p - p * p).mul_(narrow).mul_(self.height))
 
 
-SIGMOID = SShaped(width=1.0, height=1.0)
-TANH = SShaped(width=0.5, height=2.0, base=1.0)
-SIGN = SShaped(width=0.0, height=2.0, base=1.0)
+SIGMOID = SShaped(width=1.0, height=1.0, name="sigmoid")
+TANH = SShaped(width=0.5, height=2.0, base=1.0, name="tanh")
+SIGN = SShaped(width=0.0, height=2.0, base=1.0, name="sign")
+HEAVISIDE = SShaped(width=0.0, height=1.0, name="heaviside")
