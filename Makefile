@@ -26,7 +26,7 @@ check: .venv/.test
 
 .venv/.test: .venv/.runtime
 	$(PIP) -e '.[test]'
-	$(PIP) --no-deps torchattacks  # a peer for one test; its own requirements pull in torchvision, which it does not import
+	$(PIP) --no-deps torchattacks adv-lib  # peers for two tests; their own requirements pull in torchvision, which these attacks do not need
 	touch $@
 
 clean:

@@ -21,10 +21,9 @@ from typing import Any, Literal
 
 import torch
 import tyro
-from passes import steps_within
 from resnet50 import resnet50
 
-from adrgd.attacks import Attack, Standard, Threat
+from adrgd.attacks import Attack, Standard, Threat, steps_within
 from adrgd.attacks.run import run_attack
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.cli.options import describe

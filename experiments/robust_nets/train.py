@@ -18,9 +18,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import json
-import shutil
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,8 +27,7 @@ import tyro
 
 from adrgd.cli.progress import progress_bar
 from adrgd.errors import AdrgdError
-from adrgd.files import write_text, write_with
-from adrgd.training import Training, train
+from adrgd.training import Training, train_and_keep
 from adrgd.training.config import parts
 
 HERE = Path(__file__).parent
@@ -59,20 +56,13 @@ def main(options: Options) -> None:
     torch.set_num_threads(1)
     data, test = parts(f"{options.kind.split('-')[0]}:{options.folder}")
     training = Training(data=data, test=test, **KINDS[options.kind])
-    run = options.runs / options.kind
     with progress_bar() as bar:
         task = bar.add_task(options.kind, total=None)
-        summary = train(
-            training, run, resume=run.exists(),
+        facts = train_and_keep(
+            training, options.runs / options.kind, options.out / f"{options.kind}.safetensors",
             advance=lambda done, total, loss: bar.update(task, completed=done, total=total),
         )  # fmt: skip
-    config = {key: value for key, value in summary.pop("config").items() if key not in ("data", "test")}
-    del summary["out"]
-    options.out.mkdir(parents=True, exist_ok=True)
-    weights = options.out / f"{options.kind}.safetensors"
-    write_with(weights, partial(shutil.copyfile, run / "model.safetensors"))
-    write_text(weights.with_suffix(".json"), json.dumps(summary | {"config": config}, indent=2) + "\n")
-    print(weights.with_suffix(".json").read_text())
+    print(json.dumps(facts, indent=2))
 
 
 if __name__ == "__main__":

@@ -70,6 +70,23 @@ def test_attacks_that_stop_at_success(problem: Problem, spec: str) -> None:
         Peer.named(spec)(problem.case(target="next"))
 
 
+def test_adv_lib_without_torchvision(problem: Problem) -> None:
+    """It keeps to the ball, takes its own arguments, and goes to targets where it is told to."""
+    needs("adv_lib")
+    result = Peer.named("adv-lib:apgd?n_iter=8&loss_function=ce")(problem.case())
+    assert (result.backward_passes == 9).all()  # the first of them at the random start
+    assert not result.outside.any()
+    assert result.success.any()
+    assert (result.distance <= EPS + 1e-6).all()
+    aimed = Peer.named("adv-lib:apgd?n_iter=8&loss_function=ce")(problem.case(eps=0.5, target="next"))
+    assert torch.equal(aimed.success, aimed.adversarial_prediction == aimed.target)
+    assert aimed.success.any()
+    with pytest.raises(UsageError, match="leave it out of targeted evaluations"):
+        Peer.named("adv-lib:apgd_targeted")(problem.case(target="next"))
+    with pytest.raises(UsageError, match="expected adv-lib:apgd or adv-lib:apgd_targeted, found adv-lib:fmn"):
+        Peer.named("adv-lib:fmn")(problem.case())
+
+
 def test_the_same_seed_gives_the_same_result_and_draws_from_nobody(problem: Problem) -> None:
     needs("foolbox")
     torch.manual_seed(5)

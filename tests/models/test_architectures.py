@@ -12,6 +12,7 @@ from adrgd.errors import ModelError
 from adrgd.gates import find_layers
 from adrgd.models import load_model, new_model
 from adrgd.models.architectures import ARCHITECTURES
+from adrgd.models.checks import check_model
 from adrgd.models.resnet import Bottleneck
 
 PARAMETERS = {"cifar-vgg19": 20_035_018, "resnet50": 25_557_032, "wide-resnet50-2": 68_883_240}
@@ -25,7 +26,10 @@ def test_number_of_parameters(name: str) -> None:
     assert sum(parameter.numel() for parameter in net.parameters()) == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", ["mnist-cnn", "cifar-vgg-small"])
+SMALL = [name for name, kind in ARCHITECTURES.items() if name not in PARAMETERS and kind.classes == 10]
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_weights_go_out_and_in(name: str, tmp_path: Path) -> None:
     fresh = new_model(name, seed=1)
     assert fresh.module.training
@@ -48,6 +52,14 @@ def test_the_seed_decides_the_parameters() -> None:
 def test_what_cannot_be_trained(spec: str) -> None:
     with pytest.raises(ModelError, match="expected"):
         new_model(spec)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_network_is_small_and_keeps_its_rows_apart(name: str) -> None:
+    """Weights of at most 2 MB go into the repository; attacks work on batches of independent rows."""
+    model = new_model(name)
+    assert 4 * sum(parameter.numel() for parameter in model.module.parameters()) < 2e6
+    check_model(model.module.eval(), torch.rand(3, *(model.input_shape or ())))
 
 
 @pytest.mark.parametrize("norm", [True, False])

@@ -1,7 +1,8 @@
 """Adversarial attacks on classifiers: a threat model, its evaluation over a data set, a run folder, a report."""
 
+from adrgd.attacks.equal_passes import steps_within
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import Threat
 
-__all__ = ["Attack", "AttackResult", "Standard", "Threat", "attack_batch"]
+__all__ = ["Attack", "AttackResult", "Standard", "Threat", "attack_batch", "steps_within"]

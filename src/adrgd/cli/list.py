@@ -11,7 +11,8 @@ from rich.table import Table
 
 from adrgd.attacks.standard import NAME, Standard
 from adrgd.cli.options import cli
-from adrgd.models.loading import bundled_models
+from adrgd.models.architectures import ARCHITECTURES, Architecture
+from adrgd.models.bundled import BUNDLED, bundled_models
 from adrgd.objective import LOSSES
 from adrgd.solvers import PRESETS, SOLVERS, STEPS
 
@@ -33,7 +34,8 @@ def command(argv: list[str]) -> int:
         "--solver adr:PRESET": dict.fromkeys(PRESETS, ""),
         "--step": {name: _summary(kind) for name, kind in STEPS.items()},
         "--loss": {name: _summary(pair[0]) for name, pair in LOSSES.items()},
-        "--model": {f"bundled:{name}": "the paper's MNIST architecture" for name in bundled_models()},
+        "--model NAME of train, and NAME?weights=FILE": {name: _shape(kind) for name, kind in ARCHITECTURES.items()},
+        "--model": {f"bundled:{name}": BUNDLED[name].words for name in bundled_models()},
         "--data": {"bundled:mnist": "the first 500 test images of MNIST"},
     }
     if options.json:
@@ -47,6 +49,11 @@ def command(argv: list[str]) -> int:
         console.print(table)
         console.print()
     return 0
+
+
+def _shape(kind: Architecture) -> str:
+    inputs = " x ".join(str(side) for side in kind.input_shape)
+    return f"inputs {inputs}, {'an image' if kind.classes is None else f'{kind.classes} logits'}"
 
 
 def _summary(thing: Any) -> str:

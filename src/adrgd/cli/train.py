@@ -26,10 +26,10 @@ class Options:
     test: str | None = None
     """Images to be judged by; the test images of --data, or --data itself where it has none."""
     model: str = "mnist-cnn"
-    """mnist-cnn, cifar-vgg-small, cifar-vgg19, resnet50, wide-resnet50-2 or package.module:factory; with ?weights=FILE
-    training starts from these, and ?mean=..&std=.. normalises."""
-    attack: Literal["pgd", "fgsm", "graduated", "none"] = "pgd"
-    """What finds the images to learn from; none for the clean ones."""
+    """An architecture of `adrgd list` or package.module:factory; with ?weights=FILE training starts from these, and
+    ?mean=..&std=.. normalises."""
+    attack: Literal["pgd", "fgsm", "fgsm-rs", "graduated", "none"] = "pgd"
+    """What finds the images to learn from; fgsm-rs is a single step from a random start, none the clean images."""
     eps: float
     """The largest change of a pixel, while training and in the final measurement."""
     steps: int = 10

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from adrgd import specs
 from adrgd.errors import ModelError
 from adrgd.models.architectures import ARCHITECTURES
+from adrgd.models.bundled import BUNDLED, bundled_models
 from adrgd.models.exported import load_exported
 from adrgd.models.factory import FACTORY, load_factory
 from adrgd.models.normalise import MEAN, STD, normalised
@@ -24,10 +25,6 @@ FORMS = (
     "bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.onnx.gz, FILE.pt2 (torch.export), FILE.pt (TorchScript), "
     "timm:NAME, torchvision:NAME, package.module:factory?weights=FILE"
 )
-
-
-GENERATORS = {"mnist-vae": "mnist-decoder"}
-"""The bundled models that make images instead of classifying them, and their architectures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,11 +104,6 @@ def _with_normalisation(loader: Loader, base: str, query: dict[str, str], spec: 
     return replace(loaded, module=normalised(loaded.module, mean, std, shape=loaded.input_shape, spec=spec))
 
 
-def bundled_models() -> list[str]:
-    """Names of the models that come with the package."""
-    return sorted(path.stem for path in specs.BUNDLED.glob("*.safetensors"))
-
-
 Loader = Callable[[str, dict[str, str], str], Model]
 
 
@@ -140,8 +132,7 @@ def _bundled(base: str, query: dict[str, str], spec: str) -> Model:
     if name not in names:
         have = ", ".join(names) or "none"
         raise ModelError(f"expected a bundled model ({have}), found {name!r}{specs.closest(name, names)}; choose one")
-    kind = GENERATORS.get(name, "mnist-cnn")
-    return _architecture(kind, {"weights": str(specs.BUNDLED / f"{name}.safetensors")}, spec)
+    return _architecture(BUNDLED[name].architecture, {"weights": str(specs.BUNDLED / f"{name}.safetensors")}, spec)
 
 
 def _trained(base: str, query: dict[str, str], spec: str) -> Model:

@@ -9,10 +9,12 @@ from adrgd.errors import UsageError
 from adrgd.solvers import FGSM, PGD, GraduatedADR, Solver, Steepest
 
 CROSSED = 2.5  # radii that the steps of a training attack cover together (Madry et al. 2018)
+CROSSED_AT_ONCE = 1.25  # radii of a single step from a random start (Wong, Rice & Kolter 2020)
 
 ATTACKS: dict[str, Callable[[int], Solver] | None] = {
     "none": None,
     "fgsm": lambda steps: FGSM(),
+    "fgsm-rs": lambda steps: FGSM(random_start=True, step=Steepest(length=CROSSED_AT_ONCE, schedule="constant")),
     "pgd": lambda steps: PGD(random_start=True, step=Steepest(length=CROSSED / steps, schedule="constant")),
     "graduated": lambda steps: GraduatedADR(random_start=True),
 }

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import importlib.util
 import inspect
 import io
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,8 +63,8 @@ class Peer:
         library, _, kind = base.partition(":")
         if library not in LIBRARIES or not (kind or library == "pyautoattack"):
             raise UsageError(
-                "expected a peer as torchattacks:NAME, foolbox:NAME or pyautoattack:VERSION, each with ?key=value for "
-                f"its own arguments; found {spec!r}{closest(library, LIBRARIES)}; correct it"
+                "expected a peer as torchattacks:NAME, foolbox:NAME, adv-lib:NAME or pyautoattack:VERSION, each with "
+                f"?key=value for its own arguments; found {spec!r}{closest(library, LIBRARIES)}; correct it"
             )
         find_loss(loss, targeted=False)
         options = {key: parse_value(value) for key, value in query.items()}
@@ -140,10 +142,38 @@ def _pyautoattack(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tenso
     return found, prediction != case.labels
 
 
+def _adv_lib(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
+    if peer.kind not in ("apgd", "apgd_targeted"):
+        raise UsageError(f"expected adv-lib:apgd or adv-lib:apgd_targeted, found {peer.name}; choose one of them")
+    if case.target is not None and peer.kind == "apgd_targeted":
+        raise UsageError(f"{peer.name} goes to every other class; leave it out of targeted evaluations")
+    attack = getattr(_auto_pgd(), peer.kind)
+    norm = {"linf": float("inf"), "l2": 2}[case.threat.norm]
+    found: Tensor = attack(
+        model, case.clean, case.goal, case.threat.eps, norm, targeted=case.target is not None, **peer.options
+    )  # fmt: skip
+    return found, None
+
+
+def _auto_pgd() -> Any:
+    """adv-lib's module of these attacks by itself: the package around it imports torchvision and visdom for others."""
+    place = importlib.util.find_spec("adv_lib")
+    if place is None or place.origin is None:
+        raise MissingExtraError("adv_lib is not installed; install it: pip install --no-deps adv-lib")
+    file = Path(place.origin).parent / "attacks" / "auto_pgd.py"
+    named = importlib.util.spec_from_file_location("adrgd_peer_auto_pgd", file)
+    if named is None or named.loader is None or not file.is_file():
+        raise MissingExtraError(f"adv_lib has no {file.name}; install another version: pip install --no-deps adv-lib")
+    module = importlib.util.module_from_spec(named)
+    named.loader.exec_module(module)
+    return module
+
+
 LIBRARIES: dict[str, Callable[[Watched, Case, Peer], tuple[Tensor, Tensor | None]]] = {
     "torchattacks": _torchattacks,
     "foolbox": _foolbox,
     "pyautoattack": _pyautoattack,
+    "adv-lib": _adv_lib,
 }
 """How each library is asked: the inputs it found, and which of them it calls broken, where it says so."""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import torch
 from torch import nn
 
-from adrgd import Box, Output, maximize
+from adrgd.domain import Box
+from adrgd.maximize import maximize
+from adrgd.objective import Output
 from adrgd.solvers import Solver
 
 
@@ -18,4 +22,4 @@ def steps_within(solver: Solver, passes: int) -> int:
         found = maximize(Output(net), torch.zeros(1, 2), domain=Box(-1.0, 1.0), solver=solver, steps=steps, check=False)
         return int(found.forwards + found.backwards)
 
-    return max((steps for steps in range(1, passes) if cost(steps) <= passes), default=1)
+    return max(1, bisect_right(range(1, passes), passes, key=cost))
