@@ -50,7 +50,8 @@ def test_only_files_are_opened(tmp_path: Path) -> None:
         (tmp_path / "loop").symlink_to("loop")
         for path, what in (
             (tmp_path, "a folder"), (tmp_path / "pipe", "a pipe"), (Path("/dev/zero"), "a device"),
-            (tmp_path / "s", "No such device"), (tmp_path / "loop", "symbolic links"), (tmp_path / "none", "No such file"),
+            (tmp_path / "s", "No such device"), (tmp_path / "loop", "symbolic links"),
+            (tmp_path / "none", "No such file"),
             (Path("a\0b"), "null"),
         ):  # fmt: skip
             with pytest.raises(OSError, match=what):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from adrgd import limits
 from adrgd.falsify import Property, PropertyError, load_property, read_property
+from adrgd.falsify.alternatives import TimeUpError
 from adrgd.falsify.formula import MOST_CASES
 
 from .problems import vnnlib
@@ -232,3 +235,50 @@ def test_files(tmp_path: Path) -> None:
     for name in ("missing.vnnlib", "cut.vnnlib.gz", "bytes.vnnlib"):
         with pytest.raises(PropertyError, match=f"readable VNN-LIB file at .*{name}"):
             load_property(tmp_path / name)
+
+
+@pytest.mark.parametrize("depth", [4, 10, 14])
+def test_formulas_are_counted_before_they_are_multiplied_out(depth: int) -> None:
+    """Twice as many parts at every level, joined in turns."""
+    text = f"(<= Y_0 {depth})"
+    for level in range(depth):
+        text = f"({'or' if level % 2 else 'and'} {text} {text})"
+    if depth > 4:
+        with pytest.raises(PropertyError, match="expected at most"):
+            read_property(vnnlib(f"(or {text} {text})", outputs=1))
+    else:
+        assert len(read_property(vnnlib(text, outputs=1)).cases) == 8
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_reading_ends_on_time(version: int) -> None:
+    text = vnnlib(*["(or (<= Y_0 0) (<= Y_1 0))"] * 16)
+    if version == 2:
+        pytest.importorskip("vnnlib")
+        either = "(assert (or (<= Y[0] 0.0) (<= Y[1] 0.0)))"
+        text = (
+            "(vnnlib-version <2.0>)(declare-network n (declare-input X real [1]) (declare-output Y real [2]))"
+            f"(assert (and (<= X[0] 1.0) (>= X[0] 0.0))){either * 16}"
+        )
+    started = time.monotonic()
+    with pytest.raises(TimeUpError, match="the time is up"):
+        read_property(text, deadline=started + 0.2)
+    assert time.monotonic() - started < 5
+
+
+def test_tables_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = vnnlib("(<= (+ X_0 Y_0) 1)", inputs=60, outputs=40)
+    assert read_property(text).cases[0].on_inputs is not None
+    monkeypatch.setenv(limits.VARIABLE, "computed=1K")
+    with pytest.raises(PropertyError, match=r"fit into memory as tables, found that it needs 1.\d\d KiB"):
+        read_property(text)
+
+
+def test_names_in_any_order(tmp_path: Path) -> None:
+    lines = vnnlib("(<= Y_0 Y_1)", box=("(- 1)", "1.0E+0")).splitlines()
+    declared = [line for line in lines if "declare" in line]
+    rest = [line + " ; so" for line in lines if "declare" not in line]
+    file = tmp_path / "p.vnnlib"
+    file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(declared[::-1] + rest[::-1]).encode() + b"\r\n; end")
+    (case,) = load_property(file).cases
+    assert (case.lower.tolist(), case.upper.tolist()) == ([-1, -1], [1, 1])

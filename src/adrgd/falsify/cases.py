@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from adrgd.falsify.formula import Atom, Formula, conjoin
+from adrgd import limits
+from adrgd.falsify.alternatives import alternatives
+from adrgd.falsify.formula import Atom, Formula
 from adrgd.falsify.property import Case, Property, PropertyError
 
 Corners = dict[int, tuple[float, float]]
@@ -17,26 +19,31 @@ Corners = dict[int, tuple[float, float]]
 OPEN = (-math.inf, math.inf)
 
 
-def build_property(asserted: Sequence[Formula], *, inputs: int, outputs: int) -> Property:
+def build_property(asserted: Sequence[Formula], *, inputs: int, outputs: int, deadline: float = math.inf) -> Property:
     """Multiply the asserted formulas out into cases; those whose box is empty are dropped.
 
     A constraint on one input alone moves a side of the box; every other one becomes a row.
 
     Raises:
         PropertyError: an input has no lower or no upper bound, or there are too many cases.
+        TimeUpError: the deadline, a value of `time.monotonic()`, has passed.
     """
-    common = [atom for formula in asserted if len(formula) == 1 for atom in formula[0]]
+    common, rest = alternatives(asserted, deadline=deadline)
     shared, rows = _split(common, {})
     boxes: dict[frozenset[tuple[int, tuple[float, float]]], tuple[Tensor, Tensor] | None] = {}
-    cases = []
-    for alternative in conjoin([formula for formula in asserted if len(formula) != 1]):
+    cases, made = [], 0
+    for alternative in rest:
         own, more = _split(alternative, shared)
         key = frozenset(own.items())
         if key not in boxes:
             boxes[key] = _box(shared | own, inputs)
+            made += 2 * inputs
         box = boxes[key]
         if box is not None:
-            cases.append(_case(box, rows + more, outputs))
+            mixed = _mixed(rows) or _mixed(more)
+            made += (len(rows) + len(more)) * (outputs + mixed * inputs)
+            check_room(made)
+            cases.append(_case(box, rows + more, outputs, mixed))
     return Property(tuple(cases), inputs, outputs)
 
 
@@ -62,7 +69,9 @@ def _split(atoms: Sequence[Atom], outer: Corners) -> tuple[Corners, list[Atom]]:
 def _box(corners: Corners, inputs: int) -> tuple[Tensor, Tensor] | None:
     if any(low > high for low, high in corners.values()):
         return None
-    sides = [corners.get(index, OPEN) for index in range(inputs)]
+    check_room(2 * min(inputs, len(corners)))
+    first = next((index for index in range(inputs) if index not in corners), inputs)
+    sides = [corners.get(index, OPEN) for index in range(min(first + 1, inputs))]
     for index, (low, high) in enumerate(sides):
         for side, value in (("lower", low), ("upper", high)):
             if not math.isfinite(value):
@@ -71,8 +80,26 @@ def _box(corners: Corners, inputs: int) -> tuple[Tensor, Tensor] | None:
     return both[:, 0].contiguous(), both[:, 1].contiguous()
 
 
-def _case(box: tuple[Tensor, Tensor], rows: list[Atom], outputs: int) -> Case:
-    on_inputs = torch.zeros(len(rows), len(box[0]), dtype=torch.float64)
+def check_room(numbers: int) -> None:
+    """See that tables of so many numbers may be made.
+
+    Raises:
+        PropertyError: they are too large.
+    """
+    try:
+        limits.check("computed", 8 * numbers, "it")
+    except limits.TooLargeError as error:
+        raise PropertyError(
+            f"expected a property whose cases fit into memory as tables, found that {error}; split the file"
+        ) from error
+
+
+def _mixed(rows: Sequence[Atom]) -> bool:
+    return any(variable >= 0 for row in rows for variable in row.weights)
+
+
+def _case(box: tuple[Tensor, Tensor], rows: list[Atom], outputs: int, mixed: bool) -> Case:
+    on_inputs = torch.zeros(len(rows), len(box[0]) if mixed else 0, dtype=torch.float64)
     on_outputs = torch.zeros(len(rows), outputs, dtype=torch.float64)
     for place, row in enumerate(rows):
         for variable, weight in row.weights.items():
@@ -81,7 +108,7 @@ def _case(box: tuple[Tensor, Tensor], rows: list[Atom], outputs: int) -> Case:
     return Case(
         *box,
         on_outputs=on_outputs,
-        on_inputs=on_inputs if any(variable >= 0 for row in rows for variable in row.weights) else None,
+        on_inputs=on_inputs if mixed else None,
         bound=torch.tensor([row.bound for row in rows], dtype=torch.float64),
         strict=torch.tensor([row.strict for row in rows], dtype=torch.bool),
     )

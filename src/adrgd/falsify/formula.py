@@ -1,15 +1,15 @@
-"""Linear terms over inputs X_i and outputs Y_j, comparisons between them, and formulas in disjunctive normal form."""
+"""Linear terms over inputs X_i and outputs Y_j, comparisons between them, and formulas made of comparisons."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from adrgd.falsify.property import PropertyError
 
 MOST_CASES = 100_000
+"""Into which the alternatives of a property may multiply out."""
 
 
 class Linear(NamedTuple):
@@ -27,10 +27,24 @@ class Atom(NamedTuple):
     strict: bool
 
 
-Conjunction = tuple[Atom, ...]
+class Joint(NamedTuple):
+    """All of its parts, or with `every` false at least one of them: all of nothing is true, one of nothing is not."""
 
-Formula = list[Conjunction]
-"""True where at least one of its conjunctions is: [] is never true, [()] always."""
+    every: bool
+    parts: Sequence[Formula]
+
+
+class Opposite(NamedTuple):
+    """Not its part."""
+
+    part: Formula
+
+
+Formula: TypeAlias = Atom | Joint | Opposite
+
+TRUE, FALSE = Joint(True, ()), Joint(False, ())
+
+Conjunction = tuple[Atom, ...]
 
 
 def add(terms: Sequence[Linear]) -> Linear:
@@ -74,34 +88,5 @@ def at_most(left: Linear, right: Linear, *, strict: bool = False) -> Formula:
     if not (math.isfinite(bound) and all(map(math.isfinite, weights.values()))):
         raise PropertyError("expected numbers that float64 can hold, found a larger one; rescale the constraint")
     if weights:
-        return [(Atom(weights, bound, strict),)]
-    return [()] if (bound > 0 if strict else bound >= 0) else []
-
-
-def disjoin(formulas: Sequence[Formula]) -> Formula:
-    """One of them, at least."""
-    return [conjunction for formula in formulas for conjunction in formula]
-
-
-def conjoin(formulas: Sequence[Formula]) -> Formula:
-    """All of them.
-
-    Raises:
-        PropertyError: multiplying the alternatives out gives too many cases.
-    """
-    count = math.prod(map(len, formulas))
-    if count > MOST_CASES:
-        raise PropertyError(
-            f"expected at most {MOST_CASES} cases, found {count if count < 10**12 else 'more than 10^12'} when the "
-            "alternatives are multiplied out; split the property into several files"
-        )
-    return [tuple(itertools.chain(*choice)) for choice in itertools.product(*formulas)]
-
-
-def negate(formula: Formula) -> Formula:
-    """Not that."""
-    return conjoin([[(_opposite(atom),) for atom in conjunction] for conjunction in formula])
-
-
-def _opposite(atom: Atom) -> Atom:
-    return Atom({variable: -weight for variable, weight in atom.weights.items()}, -atom.bound, not atom.strict)
+        return Atom(weights, bound, strict)
+    return TRUE if (bound > 0 if strict else bound >= 0) else FALSE

@@ -11,11 +11,12 @@ from typing import Literal
 from torch import Tensor
 
 from adrgd.errors import AdrgdError, UsageError
+from adrgd.falsify.alternatives import TimeUpError
 from adrgd.falsify.counterexample import Counterexample
 from adrgd.falsify.property import Property, PropertyError
 from adrgd.falsify.replay import Replay
 from adrgd.falsify.rounds import Round
-from adrgd.falsify.search import search
+from adrgd.falsify.search import Found, search
 from adrgd.falsify.vnnlib import load_property
 from adrgd.models.onnx import OnnxNet, load_onnx
 
@@ -74,16 +75,17 @@ def falsify(
     """
     _check(timeout=timeout, tolerance=tolerance)
     started = time.monotonic()
-    given, replay = load_property(prop), Replay(network)
-    net = load_onnx(network, session=replay.session)
-    _check_sizes(given, net)
-    loaded = time.monotonic()
-
-    def accept(x: Tensor) -> Counterexample | None:
-        return replay.confirms(given, x, tolerance)
-
-    eased = given.eased(tolerance) if tolerance else given
-    outcome = search(net, eased, deadline=started - spent + timeout, seed=seed, accept=accept, turns=turns)
+    deadline = started - spent + timeout
+    try:
+        given = load_property(prop, deadline=deadline)
+        replay = Replay(network)
+        net = load_onnx(network, session=replay.session)
+        _check_sizes(given, net)
+        loaded = time.monotonic()
+        outcome = _search(net, given, replay, deadline=deadline, seed=seed, tolerance=tolerance, turns=turns)
+    except TimeUpError:
+        seconds = time.monotonic() - started + spent
+        return Verdict("timeout", None, "", seconds, load_seconds=seconds, search_seconds=0.0, rounds=0, passes=0)
     answer: Answer = "sat" if outcome.counterexample else "unknown" if outcome.exhausted else "timeout"
     message = ""
     if answer == "unknown":
@@ -96,6 +98,23 @@ def falsify(
         answer, outcome.counterexample, message, seconds=ended - started + spent, load_seconds=loaded - started,
         search_seconds=ended - loaded, rounds=outcome.rounds, passes=outcome.passes,
     )  # fmt: skip
+
+
+def _search(
+    net: OnnxNet,
+    prop: Property,
+    replay: Replay,
+    *,
+    deadline: float,
+    seed: int,
+    tolerance: float,
+    turns: Iterable[Round] | None,
+) -> Found:
+    def accept(x: Tensor) -> Counterexample | None:
+        return replay.confirms(prop, x, tolerance)
+
+    eased = prop.eased(tolerance) if tolerance else prop
+    return search(net, eased, deadline=deadline, seed=seed, accept=accept, turns=turns)
 
 
 def sentence(error: BaseException) -> str:

@@ -105,7 +105,7 @@ class _Search:
             _compares(case.on_outputs, case.bound) and case.on_inputs is None for case in self.prop.cases
         )
         outputs = self.network.scores if only_compares else self.network
-        self.violation = Violation(outputs, self.prop, self.groups, self.dtype)
+        self.violation = Violation(outputs, self.prop, self.groups, self.dtype, deadline=self.deadline)
         kept = torch.full((len(self.groups), KEPT), -torch.inf)
         self.archive = _Archive(torch.zeros(len(self.groups), KEPT, self.prop.inputs), kept)
         self.most = max(1, OPERATIONS // self._cost())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from adrgd.domain import round_down, round_up
+from adrgd.falsify.alternatives import check_time
+from adrgd.falsify.cases import check_room
 from adrgd.falsify.property import Case, Property
 from adrgd.objective import Score
 
@@ -54,18 +57,26 @@ class Violation:
     """
 
     def __init__(
-        self, network: Callable[[Tensor], Tensor], prop: Property, groups: list[Region], dtype: torch.dtype
+        self,
+        network: Callable[[Tensor], Tensor],
+        prop: Property,
+        groups: list[Region],
+        dtype: torch.dtype,
+        *,
+        deadline: float = math.inf,
     ) -> None:
         self.network, self.margin = network, 0.0
         most = max(len(group.cases) for group in groups)
         rows = max((len(case.bound) for case in prop.cases), default=0)
         shape = (len(groups), most, max(rows, 1))
+        mixed = any(case.on_inputs is not None for case in prop.cases)
+        check_room(math.prod(shape) * (prop.outputs + mixed * prop.inputs))
         self.on_outputs = torch.zeros(*shape, prop.outputs, dtype=dtype)
         self.bound = torch.full(shape, torch.finfo(dtype).max / 4, dtype=dtype)  # more room than any constraint leaves
         self.absent = torch.ones(len(groups), most, dtype=torch.bool)
-        mixed = any(case.on_inputs is not None for case in prop.cases)
         self.on_inputs = torch.zeros(*shape, prop.inputs, dtype=dtype) if mixed else None
         for at, group in enumerate(groups):
+            check_time(deadline)
             for place, number in enumerate(group.cases):
                 self._enter(at, place, prop.cases[number])
 

@@ -7,12 +7,14 @@ formula, or nothing for a command. So nesting costs no recursion, and an error k
 from __future__ import annotations
 
 import itertools
+import math
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
 
+from adrgd.falsify.alternatives import check_time
 from adrgd.falsify.cases import build_property
-from adrgd.falsify.formula import Formula, Linear, add, at_most, conjoin, disjoin, multiply, negate, scale
+from adrgd.falsify.formula import Formula, Joint, Linear, Opposite, add, at_most, multiply, scale
 from adrgd.falsify.property import Property, PropertyError
 
 TOKEN = re.compile(r""";[^\n]*|\|[^|]*\||"[^"]*"|[()]|[^\s();|"]+|\S""")
@@ -25,35 +27,43 @@ DONE = object()
 IGNORED = {"set-logic", "set-info", "set-option", "check-sat", "get-model", "exit"}
 
 
-def parse(text: str) -> Property:
+PIECE = 2**20  # characters that are taken apart at a time
+GLANCE = 2**14  # tokens between looks at the clock
+
+FORMULA = get_args(Formula)
+
+
+def parse(text: str, *, deadline: float = math.inf) -> Property:
     """The property that the text states.
 
     Raises:
         PropertyError: with the line, where one is to blame.
+        TimeUpError: the deadline, a value of `time.monotonic()`, has passed.
     """
-    reader = _Reader()
+    reader = _Reader(deadline)
     reader.read(text)
     inputs, outputs = reader.count("X"), reader.count("Y")
-    return build_property(reader.asserted, inputs=inputs, outputs=outputs)
+    return build_property(reader.asserted, inputs=inputs, outputs=outputs, deadline=deadline)
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
         self.variables: dict[str, Linear] = {}
         self.asserted: list[Formula] = []
         self.rules: dict[str, Callable[[list[Any]], Any]] = {
             "declare-const": self._declare,
             "declare-fun": self._declare,
             "assert": self._assert,
-            "and": lambda args: conjoin(self._formulas(args)),
-            "or": lambda args: disjoin(self._formulas(args)),
-            "not": lambda args: negate(*self._formulas(args, count=1)),
+            "and": lambda args: Joint(True, self._formulas(args)),
+            "or": lambda args: Joint(False, self._formulas(args)),
+            "not": lambda args: Opposite(*self._formulas(args, count=1)),
             "=>": self._implies,
             "<=": lambda args: self._chain(args, lambda a, b: at_most(a, b)),
             ">=": lambda args: self._chain(args, lambda a, b: at_most(b, a)),
             "<": lambda args: self._chain(args, lambda a, b: at_most(a, b, strict=True)),
             ">": lambda args: self._chain(args, lambda a, b: at_most(b, a, strict=True)),
-            "=": lambda args: self._chain(args, lambda a, b: conjoin([at_most(a, b), at_most(b, a)])),
+            "=": lambda args: self._chain(args, lambda a, b: Joint(True, (at_most(a, b), at_most(b, a)))),
             "+": lambda args: add(self._terms(args)),
             "*": lambda args: multiply(self._terms(args)),
             "-": self._minus,
@@ -62,11 +72,12 @@ class _Reader:
         }
 
     def read(self, text: str) -> None:
-        tokens = TOKEN.findall(text)
         frame: list[Any] = []
         outer: list[list[Any]] = []
         opened: list[int] = []
-        for at, token in enumerate(tokens):
+        for at, token in enumerate(_tokens(text)):
+            if not at % GLANCE:
+                check_time(self.deadline)
             if token == "(":
                 outer.append(frame)
                 opened.append(at)
@@ -133,13 +144,13 @@ class _Reader:
 
     def _implies(self, args: list[Any]) -> Formula:
         given, then = self._formulas(args, count=2)
-        return disjoin([negate(given), then])
+        return Joint(False, (Opposite(given), then))
 
     def _chain(self, args: list[Any], compare: Callable[[Linear, Linear], Formula]) -> Formula:
         terms = self._terms(args, least=2)
         if len(terms) == 2:
             return compare(*terms)
-        return conjoin([compare(left, right) for left, right in itertools.pairwise(terms)])
+        return Joint(True, [compare(left, right) for left, right in itertools.pairwise(terms)])
 
     def _minus(self, args: list[Any]) -> Linear:
         first, *rest = self._terms(args)
@@ -158,7 +169,7 @@ class _Reader:
         if len(args) != count if count else not args:
             raise PropertyError(f"expected {count or 'at least one'} formula here, found {len(args)}")
         for value in args:
-            if not isinstance(value, list):
+            if not isinstance(value, FORMULA):
                 raise PropertyError(f"expected a formula such as (<= Y_0 Y_1), found {_show(value)}")
         return args
 
@@ -179,6 +190,21 @@ class _Reader:
         raise PropertyError(f"expected a number, a variable or a linear term, found {_show(value)}")
 
 
+def _tokens(text: str) -> Iterator[str]:
+    """The tokens one after the other; all of them at once would take many times the room of the text."""
+    if '"' in text or "|" in text:  # what stands between two of these may go over several lines
+        yield from (match[0] for match in TOKEN.finditer(text))
+        return
+    start = 0
+    while start < len(text):
+        end = text.find("\n", min(start + PIECE, len(text))) + 1 or len(text)
+        if end - start > 2 * PIECE:
+            yield from (match[0] for match in TOKEN.finditer(text, start, end))
+        else:
+            yield from TOKEN.findall(text, start, end)
+        start = end
+
+
 def _line(text: str, at: int) -> int:
     """The line of the at-th token."""
     for place, match in enumerate(TOKEN.finditer(text)):
@@ -190,4 +216,4 @@ def _line(text: str, at: int) -> int:
 def _show(value: Any) -> str:
     if isinstance(value, str):
         return repr(value)
-    return "a term" if isinstance(value, Linear) else "a formula" if isinstance(value, list) else "a command"
+    return "a term" if isinstance(value, Linear) else "a formula" if isinstance(value, FORMULA) else "a command"

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from adrgd import reading
 from adrgd.errors import optional
+from adrgd.falsify.alternatives import check_time
 from adrgd.falsify.cases import build_property
-from adrgd.falsify.formula import Formula, Linear, add, at_most, conjoin, disjoin, multiply, scale
+from adrgd.falsify.formula import Formula, Joint, Linear, add, at_most, multiply, scale
 from adrgd.falsify.property import Property, PropertyError
+
+DEEPEST = 200
+BRACKET = re.compile(r";[^\n]*|[()]")
 
 COMPARISONS: dict[str, Callable[[Linear, Linear], Formula]] = {
     "LessEqual": lambda a, b: at_most(a, b),
     "GreaterEqual": lambda a, b: at_most(b, a),
     "LessThan": lambda a, b: at_most(a, b, strict=True),
     "GreaterThan": lambda a, b: at_most(b, a, strict=True),
-    "Equal": lambda a, b: conjoin([at_most(a, b), at_most(b, a)]),
-    "NotEqual": lambda a, b: disjoin([at_most(a, b, strict=True), at_most(b, a, strict=True)]),
+    "Equal": lambda a, b: Joint(True, (at_most(a, b), at_most(b, a))),
+    "NotEqual": lambda a, b: Joint(False, (at_most(a, b, strict=True), at_most(b, a, strict=True))),
 }
 
-CONNECTIVES: dict[str, Callable[[Sequence[Formula]], Formula]] = {"And": conjoin, "Or": disjoin}
+CONNECTIVES: dict[str, Callable[[Sequence[Formula]], Formula]] = {
+    "And": lambda parts: Joint(True, parts),
+    "Or": lambda parts: Joint(False, parts),
+}
 
 ARITHMETIC: dict[str, Callable[[Sequence[Linear]], Linear]] = {
     "Plus": add,
@@ -31,14 +39,16 @@ ARITHMETIC: dict[str, Callable[[Sequence[Linear]], Linear]] = {
 }
 
 
-def parse(text: str) -> Property:
+def parse(text: str, *, deadline: float = math.inf) -> Property:
     """The property that the text states; tensors are numbered row by row.
 
     Raises:
         MissingExtraError: the package is not installed.
         PropertyError: malformed, several networks or tensors, or a hidden one.
+        TimeUpError: the deadline, a value of `time.monotonic()`, has passed.
     """
     package = optional("vnnlib", extra="falsify")
+    _check_depth(text)
     try:
         query = package.parse_query_string(text)
     except Exception as error:  # the package raises some errors of its own, and some of C++
@@ -56,34 +66,44 @@ def parse(text: str) -> Property:
                 f"expected {wanted} {kind} tensors, found {count}; only networks with one input and one output are read"
             )
     inputs, outputs = (math.prod(tensor.shape) for tensor in (network.inputs[0], network.outputs[0]))
-    asserted = [_formula(assertion.expr, network.inputs[0].name) for assertion in query.assertions]
-    return build_property(asserted, inputs=inputs, outputs=outputs)
+    asserted = []
+    for assertion in query.assertions:
+        check_time(deadline)
+        asserted.append(_value(assertion.expr, network.inputs[0].name))
+    return build_property(asserted, inputs=inputs, outputs=outputs, deadline=deadline)
 
 
-def _formula(node: Any, input_name: str) -> Formula:
+def _check_depth(text: str) -> None:
+    """The package goes down into a formula by recursion, and so do we."""
+    depth = 0
+    for bracket in BRACKET.finditer(text):
+        depth += {"(": 1, ")": -1}.get(bracket[0], 0)
+        if depth > DEEPEST:
+            raise PropertyError(f"expected at most {DEEPEST} brackets inside each other, found more; flatten them")
+
+
+def _value(node: Any, input_name: str) -> Any:
+    """The formula or the linear term of a node."""
     kind = type(node).__name__
     if kind in CONNECTIVES:
-        return CONNECTIVES[kind]([_formula(child, input_name) for child in node.children()])
-    left, right = (_term(child, input_name) for child in node.children())
-    return COMPARISONS[kind](left, right)
-
-
-def _term(node: Any, input_name: str) -> Linear:
-    kind = type(node).__name__
+        return CONNECTIVES[kind]([_value(child, input_name) for child in node.children()])
+    if kind in COMPARISONS:
+        left, right = (_value(child, input_name) for child in node.children())
+        return COMPARISONS[kind](left, right)
     if kind == "Var":
         index = 0
         for place, size in zip(node.indices, node.shape, strict=True):
             index = index * size + place
         return Linear({index if node.name == input_name else -1 - index: 1.0}, 0.0)
     if kind in ARITHMETIC:
-        return ARITHMETIC[kind]([_term(child, input_name) for child in node.children()])
+        return ARITHMETIC[kind]([_value(child, input_name) for child in node.children()])
     return Linear({}, float(node.lexeme))
 
 
 def _first(message: str) -> str:
     """The first of the errors that the package lists as JSON, or its message."""
     try:
-        first = json.loads(message)["errors"][0]
+        first = reading.read_json(message)["errors"][0]
         return f"{first['message']} at line {first['line']} ({first['offendingSymbol']}: {first['hint'].rstrip('.')})"
     except (ValueError, LookupError, TypeError):
         return message.partition("\n")[0]
