@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
+from adrgd import reading
 from adrgd.errors import RunFolderError
 
 CONFIG = "config.yaml"
-LARGEST = 1 << 20  # bytes
 
 
 class _Plain(yaml.SafeDumper):
@@ -18,15 +18,6 @@ class _Plain(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
-
-
-class _Careful(yaml.SafeLoader):
-    """Takes no aliases: a few lines of them stand for more than memory holds."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases")
-        return super().compose_node(parent, index)
 
 
 def dump(config: dict[str, Any]) -> str:
@@ -41,15 +32,9 @@ def parse(file: Path) -> dict[str, Any]:
         RunFolderError: it cannot be read, or holds something else.
     """
     try:
-        with file.open("rb") as stream:
-            text = stream.read(LARGEST + 1)
-        if len(text) > LARGEST:
-            raise RunFolderError(f"{file} holds more than {LARGEST} bytes, so that it is no {CONFIG} of a run")
-        config = yaml.load(text.decode("utf-8"), Loader=_Careful)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise RunFolderError(
-            f"{file} cannot be read ({type(error).__name__}); the run cannot go on, choose another --out"
-        ) from error
+        config = reading.read_yaml(reading.read_text(file, "config"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{file} cannot be read ({error}); the run cannot go on, choose another --out") from error
     if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
         raise RunFolderError(f"{file} holds no settings; the run cannot go on, choose another --out")
     return config
@@ -61,7 +46,7 @@ def compare(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
     Raises:
         RunFolderError: they are not.
     """
-    new = yaml.load(dump(new), Loader=_Careful)  # the same types that a file brings back
+    new = reading.read_yaml(dump(new))  # the same types that a file brings back
     different = [key for key in sorted(old.keys() | new.keys()) if not _same(old.get(key), new.get(key))]
     if different:
         what = "; ".join(f"{key}: {_short(old.get(key))} there, {_short(new.get(key))} here" for key in different[:3])

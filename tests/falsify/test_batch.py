@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -127,3 +129,26 @@ def test_parts_hold_plain_json(folder: Path) -> None:
     next(runner)
     runner.close()
     assert json.loads((folder / "out/parts/00000.json").read_text())["answer"] == "sat"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="counts open files as Unix does")
+@pytest.mark.parametrize("allowed", [16, 20, 24])
+def test_too_few_open_files_are_said_at_once(allowed: int, tmp_path: Path) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, before[1]))
+    try:
+        with pytest.raises(UsageError, match=rf"processes need about \d+ open files, .* allows {allowed}; .*fewer"):
+            next(run_jobs(range(8), abs, processes=8, limit=float))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_process_that_cannot_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "start", refuse)
+    with pytest.raises(UsageError, match=r"cannot start another process \(Resource temporarily unavailable\)"):
+        next(run_jobs([1], abs, processes=1, limit=float))

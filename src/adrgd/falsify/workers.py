@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -13,6 +14,18 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 import torch
+
+from adrgd.errors import UsageError
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+STANDARD = 3  # files that every process has open
+FILES_EACH = 2  # that stay open for a process: its connection, and what tells of its end
+FILES_SPARE = 10  # that starting one, and reading modules, takes for a moment
+PATIENCE = 5.0  # seconds for a process to end that has let go of its connection
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -44,7 +57,11 @@ def run_jobs(
     Args:
         work: a function of a module, which returns its failures instead of raising them.
         limit: seconds after which a job's process is killed.
+
+    Raises:
+        UsageError: the system does not allow enough open files, or processes, for so many.
     """
+    _check_files(min(processes, len(jobs)))
     waiting = list(enumerate(jobs))[::-1]
     workers: list[_Worker] = []
     try:
@@ -76,8 +93,15 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other, work), daemon=True)
-        with _interrupts_ignored():
-            self.process.start()
+        try:
+            with _interrupts_ignored():
+                self.process.start()
+        except OSError as error:
+            self.connection.close()
+            other.close()
+            raise UsageError(
+                f"cannot start another process ({error.strerror or error}); use fewer of them, or let the system allow more"
+            ) from error
         other.close()
         self.place, self.started, self.deadline = -1, 0.0, 0.0
 
@@ -93,6 +117,8 @@ class _Worker:
             try:
                 result, reason = self.connection.recv(), ""
             except (EOFError, OSError):
+                self.process.join(PATIENCE)
+                self.process.kill()  # of no use without its connection, should it still be there
                 self.process.join()
                 code = self.process.exitcode or 0
                 how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -103,6 +129,23 @@ class _Worker:
         self.connection.close()
         self.process.kill()
         self.process.join()
+
+
+def _check_files(processes: int) -> None:
+    """See that there is room for the files that so many processes keep open here, and one of them opens."""
+    if resource is None:
+        return
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        there = len(os.listdir("/dev/fd"))
+    except OSError:
+        there = STANDARD
+    needed = there + FILES_EACH * processes + FILES_SPARE
+    if 0 <= allowed < needed:
+        raise UsageError(
+            f"{processes} processes need about {needed} open files, and the system allows {allowed}; raise that "
+            "(ulimit -n), or use fewer processes"
+        )
 
 
 def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
