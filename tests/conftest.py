@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -32,3 +35,37 @@ def mlp() -> nn.Sequential:
 def one_thread() -> None:
     """Tiny networks run fastest on one thread, and the same bits come out on every machine."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """What a test draws without a generator of its own does not depend on the tests before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+class Clock:
+    """A clock that only moves when it is read, each time by one tick: as slow as any machine, and always equally."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch, self.now, self.tick = monkeypatch, 1000.0, 0.0
+
+    def start(self, tick: float, *modules: ModuleType) -> None:
+        """In these modules, `time` is this clock."""
+        self.tick = tick
+        for module in modules:
+            self.monkeypatch.setattr(module, "time", self)
+
+    def monotonic(self) -> float:
+        """The present, and a tick later the next."""
+        self.now += self.tick
+        return self.now
+
+    perf_counter = monotonic
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Time for tests of time limits."""
+    return Clock(monkeypatch)

@@ -115,7 +115,7 @@ def misbehave(job: str) -> str:
 
 def test_processes_that_die_or_hang_lose_only_their_job() -> None:
     def limit(job: str) -> float:
-        return 5.0 if job == "hang" else 60.0
+        return 1.0 if job == "hang" else 120.0
 
     jobs = ["a", "die", "hang", "b"]
     done = {one.place: one for one in run_jobs(jobs, misbehave, processes=2, limit=limit)}
