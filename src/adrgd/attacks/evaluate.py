@@ -135,6 +135,8 @@ def _run_waves(case: Case, solver: Solver, attack: Attack, best: Best) -> None:
         runs = min(max(1, done), MOST_RUNS, attack.restarts - done)
         everyone = torch.arange(len(case.clean), device=case.clean.device)
         standing = best.standing() if done and attack.stop_at_success else everyone
+        if not len(standing):
+            break
         for rows in torch.split(standing, max(1, len(case.clean) // runs)):
             solution = maximize(
                 case.objective(rows), case.clean[rows], domain=case.around(rows), solver=solver,
