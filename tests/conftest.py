@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import os
 import random
+import signal
+from collections.abc import Generator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from rounding import WAYS, Rounding
 from torch import nn
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounding", choices=WAYS, help="compute as another processor would, always or for some batches")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    way = item.config.getoption("--rounding")
+    if way is None:
+        return (yield)
+    with Rounding(way):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +51,12 @@ def mlp() -> nn.Sequential:
 def one_thread() -> None:
     """Tiny networks run fastest on one thread, and the same bits come out on every machine."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """Shells start what runs in the background, and some CI what they run at all, with interruptions ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -136,7 +136,7 @@ def test_take_keeps_rows(domain: Domain) -> None:
     assert type(kept) is type(bound)
     assert torch.equal(kept.project(far[index]), bound.project(far)[index])
     assert torch.equal(kept.steepest(far[index]), bound.steepest(far)[index])
-    assert torch.equal(kept.sample(take(random, index)), bound.sample(random)[index])
+    torch.testing.assert_close(kept.sample(take(random, index)), bound.sample(random)[index])
     assert torch.equal(kept.contains(far[index]), bound.contains(far)[index])
     assert torch.equal(kept.scale.expand(3, 3), bound.scale.expand(2, 3)[index])
 

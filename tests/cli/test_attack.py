@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,22 +15,16 @@ import torch
 from adrgd.cli import run
 from adrgd.models.mnist import mnist_cnn
 
+from .conftest import Start, wait
 from .saving import save
 
 BASE = ["attack", "--model", "bundled:mnist-pgd", "--data", "bundled:mnist", "--eps", "0.25", "--threads", "1"]
 QUICK = [*BASE, "--limit", "12", "--steps", "5"]
 
 
-def start(*words: str, **settings: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "adrgd", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        **settings,  # type: ignore[call-overload]
-    )  # fmt: skip
-
-
-def test_json_is_all_that_is_printed(tmp_path: Path) -> None:
-    process = start(*QUICK, "--json", "--out", str(tmp_path / "run"))
-    out, err = process.communicate(timeout=120)
+def test_json_is_all_that_is_printed(tmp_path: Path, start: Start) -> None:
+    process = start("-m", "adrgd", *QUICK, "--json", "--out", str(tmp_path / "run"))
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     summary = json.loads(out)
     for name in (
@@ -46,15 +37,11 @@ def test_json_is_all_that_is_printed(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "report.html").exists()
 
 
-def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path) -> None:
+def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path, start: Start) -> None:
     words = [*BASE, "--limit", "40", "--steps", "30", "--batch-size", "4"]
-    process = start(*words, "--out", str(tmp_path / "killed"))
+    process = start("-m", "adrgd", *words, "--out", str(tmp_path / "killed"))
     parts = tmp_path / "killed" / "parts"
-    deadline = time.monotonic() + 100
-    while len(list(parts.glob("*.parquet")) if parts.exists() else []) < 2:
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait(process, lambda: len(list(parts.glob("*.parquet"))) >= 2)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     done = len(list(parts.glob("*.parquet")))
@@ -69,13 +56,11 @@ def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path) -> None
     assert first == second
 
 
-def test_interruption_says_how_to_go_on(tmp_path: Path) -> None:
-    process = start(*BASE, "--steps", "500", "--batch-size", "2", "--out", str(tmp_path / "run"))
-    while not (tmp_path / "run" / "parts").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
+def test_interruption_says_how_to_go_on(tmp_path: Path, start: Start) -> None:
+    process = start("-m", "adrgd", *BASE, "--steps", "500", "--batch-size", "2", "--out", str(tmp_path / "run"))
+    wait(process, (tmp_path / "run" / "parts").exists)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert f"--resume --out {tmp_path / 'run'}" in err
     assert "Traceback" not in err

@@ -89,7 +89,7 @@ def test_a_counterexample_that_cannot_be_saved_is_printed(
 
 
 def test_a_list_of_instances(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "instances.csv").write_text("net.onnx,prop.vnnlib,5\nnet.onnx,missing.vnnlib,5\n")
+    (tmp_path / "instances.csv").write_text("net.onnx,prop.vnnlib,120\nnet.onnx,missing.vnnlib,120\n")
     out = tmp_path / "run"
     assert run("--instances", tmp_path / "instances.csv", "--out", out) == 0
     printed = capsys.readouterr().out

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,24 @@ def test_list_shows_what_can_be_named(capsys: pytest.CaptureFixture[str]) -> Non
     assert "bundled:mnist-pgd" in found["--model"]
     assert cli.run(["list"]) == 0
     assert "graduated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", ["20", "300"])
+def test_a_pipe_is_never_too_narrow(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Nothing is cut or wrapped, and no bar is drawn, whatever the environment says of a terminal that is not there."""
+    for name, value in (("COLUMNS", columns), ("FORCE_COLOR", "1"), ("TERM", "dumb")):
+        monkeypatch.setenv(name, value)
+    assert cli.run(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in SOLVERS:
+        assert any(name in line.split() for line in lines)
+    words = ["attack", "--model", "bundled:mnist-pgd", "--data", "bundled:mnist", "--eps", "0.1", "--limit", "2"]
+    assert cli.run([*words, "--steps", "2", "--out", str(tmp_path / "run")]) == 0
+    out, err = capsys.readouterr()
+    assert "mean loss, clean -> adversarial" in out
+    assert err == ""
 
 
 def test_unexpected_failures_keep_their_traceback_for_debug(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,8 @@ from adrgd.files import digest
 from adrgd.rl import training
 from adrgd.rl.checkpoint import CHECKPOINT
 from adrgd.rl.training import load_run
+
+from .conftest import Start, wait
 
 BASE = [
     "rl", "train", "--env", "Pendulum-v1", "--steps", "300", "--evaluate-every", "100", "--episodes", "1",
@@ -67,16 +67,9 @@ def test_table_and_picture_for_people(tmp_path: Path, capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out)["length"] == 3
 
 
-def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "adrgd", *BASE, "--steps", "50000", "--out", str(tmp_path / "killed")],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 100
-    while not (tmp_path / "killed" / CHECKPOINT).exists():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path, start: Start) -> None:
+    process = start("-m", "adrgd", *BASE, "--steps", "50000", "--out", str(tmp_path / "killed"))
+    wait(process, (tmp_path / "killed" / CHECKPOINT).exists)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     config = tmp_path / "killed" / "config.yaml"

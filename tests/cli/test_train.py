@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +14,8 @@ from safetensors.torch import load_file
 
 from adrgd.cli import run
 from adrgd.training import loop
+
+from .conftest import Start, wait
 
 BASE = [
     "train", "--data", "bundled:mnist", "--attack", "pgd", "--eps", "0.1", "--steps", "2", "--epochs", "1",
@@ -56,19 +55,12 @@ def test_interruption_says_how_to_go_on(
     assert "--resume" in capsys.readouterr().err
 
 
-def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path, start: Start) -> None:
     words = [*BASE, "--epochs", "4", "--threads", "1"]
     script = "import sys; from adrgd.training import loop; loop.train.__kwdefaults__['every'] = 0.0; "
     script += "from adrgd.cli import main; main(sys.argv[1:])"
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, *words, "--out", str(tmp_path / "killed")],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 100
-    while not (tmp_path / "killed" / "checkpoint.pt").exists():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    process = start("-c", script, *words, "--out", str(tmp_path / "killed"))
+    wait(process, (tmp_path / "killed" / "checkpoint.pt").exists)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "killed" / "model.safetensors").exists()

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.progress import Progress
 from rich.table import Table
 
 from adrgd.cli.options import positive
-from adrgd.cli.progress import progress_bar
+from adrgd.cli.progress import printer, progress_bar
 from adrgd.errors import UsageError
 
 
@@ -77,7 +77,7 @@ class Run:
         if self.json:
             print(json.dumps(summary))
             return 0
-        console = Console()
+        console = printer()
         for part in [*show(summary), results]:
             if isinstance(part, str):
                 console.print(part, soft_wrap=True, highlight=False, markup=False)
@@ -89,8 +89,8 @@ class Run:
 def figures(title: str, rows: Mapping[str, str]) -> Table:
     """A table of two columns: figures and their values."""
     table = Table(title=title)
-    table.add_column("figure")
-    table.add_column("value", justify="right")
+    table.add_column("figure", overflow="fold")
+    table.add_column("value", justify="right", overflow="fold")
     for name, value in rows.items():
         table.add_row(name, value)
     return table

@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from adrgd.attacks.standard import NAME, Standard
 from adrgd.cli.options import cli
+from adrgd.cli.progress import printer
 from adrgd.models.architectures import ARCHITECTURES, Architecture
 from adrgd.models.bundled import BUNDLED, bundled_models
 from adrgd.objective import LOSSES
@@ -41,9 +41,11 @@ def command(argv: list[str]) -> int:
     if options.json:
         print(json.dumps({flag: list(names) for flag, names in found.items()}))
         return 0
-    console = Console()
+    console = printer()
     for flag, names in found.items():
         table = Table(title=flag, title_justify="left", show_header=False, box=None, padding=(0, 2))
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")
         for name, what in names.items():
             table.add_row(name, what)
         console.print(table)

@@ -124,7 +124,7 @@ def _table(summary: dict[str, Any]) -> Table:
     config = summary["config"]
     table = Table(title=f"{summary['targets']} targets, {config['operator']}, {config['steps']} iterations")
     for name in ("solver", "PSNR, dB", "SSIM", "error", "residual", "passes", "s a target"):
-        table.add_column(name, justify="left" if name == "solver" else "right")
+        table.add_column(name, justify="left" if name == "solver" else "right", overflow="fold")
     for name, mean in summary["means"].items():
         table.add_row(
             name, f"{mean['psnr']:.2f}", f"{mean['ssim']:.3f}", f"{mean['error']:.3g}", f"{mean['residual']:.3g}",
