@@ -10,8 +10,6 @@ from conftest import Clock
 
 from adrgd import AdrgdError, ModelError, UsageError
 from adrgd.falsify import PropertyError, Replay, falsify, load_property, read_counterexample
-from adrgd.falsify import run as run_module
-from adrgd.falsify import search as search_module
 
 from .problems import SUM_AND_DIFFERENCE, save_linear, vnnlib
 
@@ -51,7 +49,6 @@ def test_counterexamples_survive_their_text(formula: str, net: Path, prop: Path)
 
 def test_time_runs_out(net: Path, prop: Path, clock: Clock) -> None:
     """What was spent before counts, and so does reading the files; then every iteration takes one tick."""
-    clock.start(1.0, run_module, search_module)
     prop.write_text(vnnlib("(>= Y_0 2.5)"))
     verdict = falsify(net, prop, timeout=200)
     assert (verdict.answer, verdict.counterexample, verdict.text()) == ("timeout", None, "timeout")
@@ -63,7 +60,6 @@ def test_time_runs_out(net: Path, prop: Path, clock: Clock) -> None:
 
 
 def test_tolerance_decides(net: Path, prop: Path, clock: Clock) -> None:
-    clock.start(1.0, run_module, search_module)
     prop.write_text(vnnlib("(>= Y_0 2.00005)"))
     assert falsify(net, prop, timeout=200).answer == "timeout"
     assert falsify(net, prop, timeout=200, tolerance=1e-4).answer == "sat"
