@@ -65,17 +65,12 @@ def test_text_in_any_dress(tmp_path: Path) -> None:
         assert reading.read_text(file, "text") == "a\nb\n"
 
 
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{name}: &{name} [{', '.join(['*' + before] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
-)
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (BOMB, "aliases"),
-        ("a: &a [*a]", "itself"),
-        ("a: &a {b: *a}", "itself"),
+        ("a: &a [1]\nb: *a", "aliases"),
+        ("a: &a [*a]", "aliases"),
+        ("a: &a {b: *a}", "aliases"),
         ("[" * 20_000, "nested"),
         ("[" * 150 + "]" * 150, "nested"),
         ("a: 1\na: 2", "twice"),
@@ -93,8 +88,8 @@ def test_settings_that_are_none(text: str, reason: str) -> None:
 
 
 def test_plain_settings() -> None:
-    assert reading.read_yaml("a: &x [1, 2.5]\nb: *x\nc: {d: null, e: yes}") == {
-        "a": [1, 2.5], "b": [1, 2.5], "c": {"d": None, "e": True}
+    assert reading.read_yaml("a: &x [1, 2.5]\nc: {d: null, e: yes}") == {
+        "a": [1, 2.5], "c": {"d": None, "e": True}
     }  # fmt: skip
     assert reading.read_yaml("") is None
     with pytest.raises(ValueError, match="deeply"):

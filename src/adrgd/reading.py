@@ -89,17 +89,17 @@ def read_json(content: str | bytes) -> Any:
 
 
 def read_yaml(text: str) -> Any:
-    """What a YAML text says, in plain types; aliases may not make it larger than the text is long.
+    """What a YAML text says, in plain types. It has no aliases: a few lines of them stand for more than memory holds.
 
     Raises:
-        ValueError: no YAML, a key that comes twice, nested too deeply, or larger than it looks.
+        ValueError: no YAML, an alias, a key that comes twice or is no plain word, or nested too deeply.
     """
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return None
-        _measured(node, {}, 0, most=max(len(text), 1000))
+        _check_node(node, set(), 0)
         return loader.construct_document(node)
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
         raise ValueError(str(error).strip().partition("\n")[0] or type(error).__name__) from error
@@ -107,25 +107,22 @@ def read_yaml(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def _measured(node: yaml.Node, known: dict[int, int], depth: int, *, most: int) -> int:
-    """How many nodes there are with every alias written out."""
+def _check_node(node: yaml.Node, met: set[int], depth: int) -> None:
+    if id(node) in met:
+        raise ValueError("it holds aliases")
     if depth > DEEPEST:
-        raise ValueError("it is nested too deeply, or holds itself")
-    if id(node) in known:
-        return known[id(node)]
+        raise ValueError("it is nested too deeply")
+    met.add(id(node))
     parts: list[yaml.Node] = []
     if isinstance(node, yaml.SequenceNode):
         parts = node.value
     elif isinstance(node, yaml.MappingNode):
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if len(set(keys)) < len(node.value):
+        keys = {key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)}
+        if len(keys) < len(node.value):
             raise ValueError("it names a key twice, or has a key that is no plain word")
         parts = [part for pair in node.value for part in pair]
-    size = 1 + sum(_measured(part, known, depth + 1, most=most) for part in parts)
-    if size > most:
-        raise ValueError("its aliases make it far larger than it is")
-    known[id(node)] = size
-    return size
+    for part in parts:
+        _check_node(part, met, depth + 1)
 
 
 def check_zip(file: IO[bytes], kind: str, wanted: Iterable[str] | None = None) -> None:

@@ -100,7 +100,7 @@ class _Worker:
             self.connection.close()
             other.close()
             raise UsageError(
-                f"cannot start another process ({error.strerror or error}); use fewer of them, or let the system allow more"
+                f"cannot start another process ({error.strerror or error}); use fewer, or let the system allow more"
             ) from error
         other.close()
         self.place, self.started, self.deadline = -1, 0.0, 0.0
