@@ -21,7 +21,7 @@ from adrgd.training.loop import adversarial, order, rate
 
 HERE = "bundled:mnist"
 SMALL = Training(
-    model="mnist-cnn", data=HERE, test=HERE, attack="pgd", eps=0.1, steps=2, epochs=2, batch_size=32, limit=96,
+    model="training.tiny:make", data=HERE, test=HERE, attack="pgd", eps=0.1, steps=2, epochs=2, batch_size=32, limit=96,
     test_limit=32,
 )  # fmt: skip
 
@@ -79,7 +79,7 @@ def test_every_attack_learns(tmp_path: Path, attack: str) -> None:
     assert summary["losses"][-1] < summary["losses"][0]
     assert summary["robust_accuracy"] <= summary["clean_accuracy"]
     assert summary["clean_accuracy"] > 0.2
-    model = load_model(f"mnist-cnn?weights={tmp_path / 'model.safetensors'}")
+    model = load_model(f"training.tiny:make?weights={tmp_path / 'model.safetensors'}")
     images = load_data(HERE, limit=32)
     right = (model(images.images).argmax(1) == images.labels).float().mean().item()
     assert right == pytest.approx(summary["clean_accuracy"])
@@ -87,7 +87,7 @@ def test_every_attack_learns(tmp_path: Path, attack: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in ATTACKS if name != "none"])
 def test_what_is_learnt_from_lies_in_the_ball_and_has_a_higher_loss(name: str) -> None:
-    model, images = new_model("mnist-cnn"), load_data(HERE, limit=8)
+    model, images = new_model(SMALL.model), load_data(HERE, limit=8)
     solver = replace(SMALL, attack=name).solver
     assert solver is not None
     found = adversarial(
