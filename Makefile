@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check clean
+.PHONY: demo test test-portable check clean
 
 demo: .venv/.runtime  ## attack the bundled robust network and write a report
 	rm -rf runs/demo
@@ -10,6 +10,11 @@ demo: .venv/.runtime  ## attack the bundled robust network and write a report
 
 test: check  ## style, types, tests
 	$(BIN)/pytest
+
+test-portable: .venv/.test  ## nightly: the tests as other machines would run them
+	COLUMNS=20 FORCE_COLOR=1 TERM=dumb LC_ALL=C TZ=Asia/Kathmandu PYTHONHASHSEED=7 OMP_NUM_THREADS=4 \
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE $(BIN)/pytest
+	$(BIN)/pytest --rounding by-batch --ignore tests/cli --ignore tests/attacks/test_ray_workers.py
 
 check: .venv/.test
 	$(BIN)/ruff check .

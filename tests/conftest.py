@@ -13,8 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from rounding import WAYS, Rounding
 from torch import nn
+
+# the same examples everywhere, however slow the machine
+settings.register_profile("everywhere", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("everywhere")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,7 +15,7 @@ from adrgd.errors import DomainError
 from adrgd.rows import RowRandom, column
 
 KINDS = ["box", "linf", "linf in a box", "l2", "l2 in a box"]
-law = settings(deadline=None, max_examples=40, derandomize=True)
+law = settings(max_examples=40)
 
 
 @dataclass(frozen=True)

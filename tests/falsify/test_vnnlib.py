@@ -157,7 +157,7 @@ def meant(tree: Any, at: dict[str, Fraction]) -> Any:
     return at[tree] if isinstance(tree, str) else Fraction(tree)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.lists(FORMULAS, min_size=1, max_size=3), st.lists(st.tuples(*[st.integers(-4, 4)] * 4), min_size=5, max_size=9)
 )
