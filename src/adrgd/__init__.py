@@ -1,88 +1,46 @@
-"""Optimise the inputs of trained ReLU networks."""
+"""Optimise the inputs of trained ReLU networks.
 
-from adrgd.data import Images, load_data
-from adrgd.domain import Box, Everywhere, L2Ball, LinfBall
-from adrgd.errors import (
-    AdrgdError,
-    DataError,
-    DomainError,
-    MissingExtraError,
-    ModelError,
-    RunFolderError,
-    UsageError,
-)
-from adrgd.gates import count_neurons
-from adrgd.maximize import NonFiniteError, Solution, Status, maximize
-from adrgd.models import Model, load_model
-from adrgd.objective import Classify, Misclassify, Output, Score
-from adrgd.solvers import (
-    ADRGD,
-    FGSM,
-    GD,
-    PGD,
-    GraduatedADR,
-    GraduatedGates,
-    GraduatedMomentum,
-    GraduatedSecant,
-    NoisyNormalisedGD,
-    NormalisedGD,
-    OccupationTimeGD,
-    PerturbedGD,
-    SearchedGates,
-    SecantGates,
-    Solver,
-    TrueGates,
-    make_solver,
-)
-from adrgd.solvers.steps import Adam, GradientStep, Momentum, Normalised, Steepest
+Names are imported from `adrgd.api` when they are asked for: torch takes seconds, and until then a command has to be
+able to say its help, and to be interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from adrgd.api import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "ADRGD",
-    "FGSM",
-    "GD",
-    "PGD",
-    "Adam",
-    "AdrgdError",
-    "Box",
-    "Classify",
-    "DataError",
-    "DomainError",
-    "Everywhere",
-    "GradientStep",
-    "GraduatedADR",
-    "GraduatedGates",
-    "GraduatedMomentum",
-    "GraduatedSecant",
-    "Images",
-    "L2Ball",
-    "LinfBall",
-    "Misclassify",
-    "MissingExtraError",
-    "Model",
-    "ModelError",
-    "Momentum",
-    "NoisyNormalisedGD",
-    "NonFiniteError",
-    "Normalised",
-    "NormalisedGD",
-    "OccupationTimeGD",
-    "Output",
-    "PerturbedGD",
-    "RunFolderError",
-    "Score",
-    "SearchedGates",
-    "SecantGates",
-    "Solution",
-    "Solver",
-    "Status",
-    "Steepest",
-    "TrueGates",
-    "UsageError",
-    "count_neurons",
-    "load_data",
-    "load_model",
-    "make_solver",
-    "maximize",
-]
+
+class _Package(ModuleType):
+    """`adrgd.maximize` is the function, although a module has that name too."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "maximize" or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("_") and name != "__all__":
+        raise AttributeError(f"module 'adrgd' has no attribute {name!r}")
+    if name != "maximize" and importlib.util.find_spec(f"adrgd.{name}") is not None:
+        return importlib.import_module(f"adrgd.{name}")
+    public = importlib.import_module("adrgd.api")
+    if name == "__all__":
+        return public.__all__
+    if name not in public.__all__:
+        raise AttributeError(f"module 'adrgd' has no attribute {name!r}")
+    return getattr(public, name)
+
+
+def __dir__() -> list[str]:
+    return [*__getattr__("__all__"), "__version__"]

@@ -34,6 +34,8 @@ WITHOUT = b"# begun without checksums\n"
 FINISHED = b"# finished\n"
 REMOVED = b"# removed "
 
+TORN = "ends in the middle of a record"  # as a kill leaves it, which loses nothing: the file has not taken its place
+
 _CLOSING = re.compile(rb"# [0-9a-f]{8}\n")
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64})  ([^\n]+)\n")
 
@@ -160,8 +162,8 @@ class Checksums:
                 self.finished = False
             self._closing, body = line, b""
         if body:
-            self.faults.append("ends in the middle of a record")
-        if not begun and not self.faults:
+            self.faults.append(TORN)
+        if not begun:
             self.faults.append("does not begin as such a list does")
         self._length = len(text)
 

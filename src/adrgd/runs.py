@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar, cast
 
-from adrgd.checksums import CHECKSUMS, Checksums
+from adrgd.checksums import CHECKSUMS, TORN, Checksums
 from adrgd.configs import CONFIG, compare, dump, parse
 from adrgd.errors import RunFolderError, RunFolderWarning
 from adrgd.files import TEMPORARY, digest, make_folder, sync, writing
@@ -181,7 +181,6 @@ class Run:
     def finish(self) -> None:
         """Say that everything is there: from now on a file that is listed and missing is a fault."""
         try:
-            _unlink(self.path, [name for name, sums in self._sums.removed().items() if self._matches(name, sums)])
             settled = {}
             for name in self._sums.names():
                 sums = self._sums.sums(name)
@@ -217,9 +216,10 @@ class Run:
             compare(parse(self.path / CONFIG), config, self.path)
             self._sums = Checksums.begin(self.path, partial=True)
             self._tell(f"{self.path} was begun by a version that kept no checksums; its files are taken as they are")
-        faults = dict.fromkeys(self._sums.faults)
+        faults = list(dict.fromkeys(self._sums.faults))
         if faults:
-            self._mend(" and ".join(faults))
+            self._mend(faults)
+        self._remove_what_is_left()
         text, sums, file = dump(config), self._sums.sums(CONFIG), self.path / CONFIG
         given, there = hashlib.sha256(text.encode()).hexdigest(), digest(file) if file.is_file() else ""
         if there and not sums and (self._sums.partial or (faults and there == given)):
@@ -245,16 +245,18 @@ class Run:
         file = self.path / name
         return file.is_file() and digest(file) in sums
 
-    def _mend(self, faults: str) -> None:
+    def _mend(self, faults: list[str]) -> None:
         """Go on with what can be trusted of the list, which is never gone: without it, all would be believed."""
-        place = self._room_aside(CHECKSUMS)
+        harmless = faults == [TORN]
         try:
-            with writing(place) as stream:
-                stream.write(self._sums.path.read_bytes())
+            if not harmless:
+                with writing(self._room_aside(CHECKSUMS)) as stream:
+                    stream.write(self._sums.path.read_bytes())
             self._sums.mend()
         except OSError as error:
-            raise _unwritten(place, error) from error
-        self._tell(f"{self._sums.path} {faults}: what cannot be trusted of it is made again")
+            raise _unwritten(self._sums.path, error) from error
+        if not harmless:
+            self._tell(f"{self._sums.path} {' and '.join(faults)}: what cannot be trusted of it is made again")
 
     def _set_aside(self, name: str, why: str) -> None:
         place = self._room_aside(name)
@@ -279,6 +281,10 @@ class Run:
     def _tell(self, sentence: str) -> None:
         self.notes.append(sentence)
         warnings.warn(sentence, RunFolderWarning, stacklevel=2)
+
+    def _remove_what_is_left(self) -> None:
+        """Files that are listed no more, where a kill came before they were gone."""
+        _unlink(self.path, [name for name, sums in self._sums.removed().items() if self._matches(name, sums)])
 
     def _sweep(self) -> None:
         """Remove what kills have left of files that were being written."""

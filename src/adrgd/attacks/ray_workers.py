@@ -10,7 +10,9 @@ import copy
 import dataclasses
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -167,6 +169,16 @@ def _knock(address: str) -> None:
 
 
 @contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray takes SIGTERM for itself when a session begins; what this program does about it stays."""
+    here = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if here and before is not None:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def _session(ray: Any, address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
@@ -177,8 +189,9 @@ def _session(ray: Any, address: str) -> Iterator[None]:
         settings["include_dashboard"] = False
     try:
         _knock(address)
-        ray.init(**settings)
-    except (OSError, ValueError, RuntimeError) as error:
+        with _own_signals():
+            ray.init(**settings)
+    except Exception as error:  # among them plain ones, as when this machine is too busy to start it
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UsageError(
             f"cannot reach Ray at {address!r} ({reason}); expected local, or the address of a running cluster such as "

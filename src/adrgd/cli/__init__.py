@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adrgd import __version__
+from adrgd.cli import signals
 from adrgd.errors import AdrgdError, AdrgdWarning
 
 COMMANDS = {
@@ -25,7 +26,8 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 1 failed, 2 bad usage, 130 interrupted."""
+    """Run one command and exit: 0 done, 1 failed, 2 bad usage, 130 interrupted, 143 terminated."""
+    signals.install()
     sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
 
 

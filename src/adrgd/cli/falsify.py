@@ -17,6 +17,7 @@ import tyro
 from adrgd import __version__
 from adrgd.cli.options import cli, positive
 from adrgd.cli.progress import progress_bar
+from adrgd.cli.signals import advised
 from adrgd.errors import UsageError
 from adrgd.falsify.run import Verdict, falsify, sentence
 from adrgd.falsify.summary import ANSWERS
@@ -112,8 +113,9 @@ def _many(options: Options, file: Path) -> int:
         read_instances(file, cap=options.timeout), out, seed=options.seed, tolerance=options.tolerance,
         config={"adrgd": __version__, "timeout": options.timeout}, resume=options.resume is not None,
     )  # fmt: skip
+    advice = f"go on with: adrgd falsify --instances {file} --resume {out}"
     try:
-        with progress_bar() as progress, closing(batch.run(options.processes)) as results:
+        with advised(advice), progress_bar() as progress, closing(batch.run(options.processes)) as results:
             done = len(batch.instances) - len(batch.pending())
             task = progress.add_task("searching", total=len(batch.instances), completed=done)
             for result in results:
@@ -122,7 +124,7 @@ def _many(options: Options, file: Path) -> int:
                 progress.advance(task)
         summary = batch.finish()
     except KeyboardInterrupt:
-        print(f"interrupted; go on with: adrgd falsify --instances {file} --resume {out}", file=sys.stderr)
+        print(f"interrupted; {advice}", file=sys.stderr)
         return 130
     if options.json:
         print(json.dumps(summary))

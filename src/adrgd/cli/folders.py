@@ -17,6 +17,7 @@ from rich.table import Table
 
 from adrgd.cli.options import positive
 from adrgd.cli.progress import printer, progress_bar
+from adrgd.cli.signals import advised
 from adrgd.errors import UsageError
 
 
@@ -68,11 +69,12 @@ class Run:
         Returns:
             The exit code: 0, or 130 if it was interrupted.
         """
+        advice = f"go on with the same command and --resume --out {out}"
         try:
-            with progress_bar() as bar:
+            with advised(advice), progress_bar() as bar:
                 summary = work(bar)
         except KeyboardInterrupt:
-            print(f"interrupted; go on with the same command and --resume --out {out}", file=sys.stderr)
+            print(f"interrupted; {advice}", file=sys.stderr)
             return 130
         if self.json:
             print(json.dumps(summary))

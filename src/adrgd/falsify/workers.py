@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -94,7 +95,7 @@ class _Worker:
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other, work), daemon=True)
         try:
-            with _interrupts_ignored():
+            with _signals_held_back():
                 self.process.start()
         except OSError as error:
             self.connection.close()
@@ -149,20 +150,33 @@ def _check_files(processes: int) -> None:
 
 
 def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
+    threading.Thread(target=_end_with_the_first, daemon=True).start()
     torch.set_num_threads(1)
     with contextlib.suppress(EOFError, OSError):  # the other side is gone
         while True:
             connection.send(work(connection.recv()))
 
 
+def _end_with_the_first() -> None:
+    """A job may go on for minutes; nobody would take its result."""
+    first = multiprocessing.parent_process()
+    if first is not None:
+        first.join()
+        os._exit(1)
+
+
 @contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """A process inherits this when it starts: Ctrl-C is for the first process alone to handle."""
-    if threading.current_thread() is not threading.main_thread():
+def _signals_held_back() -> Iterator[None]:
+    """A process inherits this when it starts: Ctrl-C and SIGTERM, which may reach all at once, are for the first alone.
+
+    They wait for the first process meanwhile, instead of getting lost.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource_tracker.ensure_running()  # which a first start does otherwise, letting the signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
