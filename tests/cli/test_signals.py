@@ -103,7 +103,9 @@ def test_workers_end_with_the_first_process_and_no_instance_counts_as_failed(tmp
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:
-    text = "import signal; from adrgd.cli import signals; signals.install(); print(signal.getsignal(signal.SIGINT))"
+    text = (
+        "import signal; from adrgd.cli import signals; signals.install(); print(repr(signal.getsignal(signal.SIGINT)))"
+    )
     done = subprocess.run(
         ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, text], capture_output=True, text=True, check=True
     )
