@@ -45,12 +45,14 @@ class RayWorkers:
         device: "cpu", or "cuda" for one GPU a worker.
         spec: where each worker loads the network from if it cannot be sent to it, as those of torch.export and of
             TorchScript cannot.
+        trust: load it even where that can run code of its maker's, as `load_model` says.
     """
 
     address: str = "local"
     threads: int = 1
     device: str = "cpu"
     spec: str | None = None
+    trust: bool = False
 
     def __call__(
         self, model: nn.Module, attack: Attack, batches: Sequence[Batch]
@@ -106,7 +108,7 @@ class RayWorkers:
                     f"this network cannot be sent to Ray workers ({type(error).__name__}); expected one that can be "
                     "pickled, or the spec to load it from: RayWorkers(spec=...)"
                 ) from error
-            return ray.put(self.spec)
+            return ray.put((self.spec, self.trust))
 
 
 def _alone(batch: Batch) -> Batch:
@@ -139,7 +141,7 @@ def _work(sent: list[Any], attack: Attack, batch: Batch, threads: int, device: s
 @lru_cache(maxsize=1)
 def _network(sent: Any, device: str) -> nn.Module:
     found = optional("ray", extra="ray").get(sent)
-    network: nn.Module = load_model(found).module if isinstance(found, str) else found
+    network: nn.Module = load_model(found[0], trust=found[1]).module if isinstance(found, tuple) else found
     return network.to(device)
 
 

@@ -63,6 +63,8 @@ class Options:
     """Images that are worked on side by side."""
     device: str = "cpu"
     """cpu, cuda, cuda:1, ..."""
+    trust: bool = False
+    """Load a .pt or .pt2 file even where that can run its maker's code."""
     ray: str | None = None
     """Work on Ray workers: local for all processors of this machine, or the address of a running cluster."""
     run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=Run)
@@ -84,7 +86,7 @@ def command(argv: list[str]) -> int:
         stop_at_success=not options.keep_going,
     )  # fmt: skip
     images = load_data(options.data, limit=options.limit, offset=options.offset)
-    model = load_model(options.model, device=device)
+    model = load_model(options.model, device=device, trust=options.trust)
     if model.input_shape is not None and tuple(model.input_shape) != tuple(images.images.shape[1:]):
         raise UsageError(
             f"{options.model} takes inputs of shape {tuple(model.input_shape)}, but {options.data} holds images of "
@@ -92,7 +94,9 @@ def command(argv: list[str]) -> int:
         )
     workers = None
     if options.ray is not None:
-        workers = RayWorkers(address=options.ray, threads=run.threads or 1, device=device, spec=options.model)
+        workers = RayWorkers(
+            address=options.ray, threads=run.threads or 1, device=device, spec=options.model, trust=options.trust
+        )
     out = run.folder(options.model.partition("?")[0], options.solver)
 
     def work(bar: Progress) -> dict[str, Any]:

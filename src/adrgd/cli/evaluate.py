@@ -67,6 +67,8 @@ class Options:
     """Images that are worked on side by side; it changes what peers draw."""
     device: str = "cpu"
     """cpu, cuda, cuda:1, ..."""
+    trust: bool = False
+    """Load a .pt or .pt2 file even where that can run its maker's code."""
     run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=Run)
 
 
@@ -79,7 +81,7 @@ def command(argv: list[str]) -> int:
     device = usable_device(options.device)
     entrants = _entrants(options)
     images = load_data(options.data, limit=options.limit, offset=options.offset)
-    models = {spec: _load(spec, device, tuple(images.images.shape[1:])) for spec in options.models}
+    models = {spec: _load(spec, device, tuple(images.images.shape[1:]), options.trust) for spec in options.models}
     out = run.folder("evaluate")
 
     def work(bar: Progress) -> dict[str, Any]:
@@ -105,8 +107,8 @@ def _entrants(options: Options) -> list[Entrant]:
     return entrants + [Peer.named(name, loss=options.loss, seed=options.run.seed) for name in options.peers]
 
 
-def _load(spec: str, device: str, shape: tuple[int, ...]) -> Model:
-    model = load_model(spec, device=device)
+def _load(spec: str, device: str, shape: tuple[int, ...], trust: bool) -> Model:
+    model = load_model(spec, device=device, trust=trust)
     if model.input_shape is not None and tuple(model.input_shape) != shape:
         raise UsageError(
             f"{spec} takes inputs of shape {tuple(model.input_shape)}, but the images have shape {shape}; choose "

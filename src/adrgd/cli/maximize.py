@@ -59,6 +59,8 @@ class Options:
     """Seconds for --exact."""
     tolerance: float = 1e-4
     """Relative gap at which --exact stops."""
+    trust: bool = False
+    """Load a .pt or .pt2 file even where that can run its maker's code."""
     seed: int = 0
     """Of all randomness."""
     out: Path | None = None
@@ -74,7 +76,7 @@ def command(argv: list[str]) -> int:
     )  # fmt: skip
     positive(options.steps, "steps")
     positive(options.restarts, "restarts")
-    model = load_model(options.model, dtype=torch.float64)
+    model = load_model(options.model, dtype=torch.float64, trust=options.trust)
     lower, upper = _corners(options, model)
     sign = -1.0 if options.minimize else 1.0
     solution = maximize(

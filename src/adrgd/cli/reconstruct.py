@@ -50,6 +50,8 @@ class Options:
     """The first N targets only."""
     batch_size: int = 64
     """Targets that are worked on side by side."""
+    trust: bool = False
+    """Load a .pt or .pt2 file even where that can run its maker's code."""
     run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=Run)
 
 
@@ -60,7 +62,7 @@ def command(argv: list[str]) -> int:
     run.begin()
     if options.limit is not None:
         positive(options.limit, "limit")
-    generator = load_model(options.generator)
+    generator = load_model(options.generator, trust=options.trust)
     shape = code_shape(generator) if options.code is None else (options.code,)
     setting = Setting(
         operator=parse_operator(options.operator), solvers=options.solvers, steps=positive(options.steps, "steps"),
@@ -116,7 +118,7 @@ def _domain(text: str, shape: tuple[int, ...]) -> Domain | None:
 def _config(options: Options) -> dict[str, Any]:
     """Everything that decides the result; a run can only go on under the same."""
     plain = asdict(options)
-    del plain["run"]
+    del plain["run"], plain["trust"]
     return {"adrgd": __version__, "seed": options.run.seed} | plain | {"solvers": list(options.solvers)}
 
 

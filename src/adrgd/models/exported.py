@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import torch
 from torch import Tensor, nn
 
-from adrgd.errors import ModelError
+from adrgd import limits, reading
+from adrgd.errors import ModelError, UsageError
+from adrgd.models.plain_export import NotPlainError, plain_export
+
+ONLY_TENSORS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+"""With this variable set torch unpickles no objects, not even where its own code asks for them."""
 
 
 @dataclass(frozen=True)
@@ -48,22 +55,35 @@ class ExportedNet(nn.Module):
         return result
 
 
-def load_exported(path: Path) -> tuple[ExportedNet, Signature]:
+def load_exported(path: Path, *, trust: bool = False) -> tuple[ExportedNet, Signature]:
     """Read a .pt2 file.
+
+    Args:
+        trust: load it whatever it holds, pickled objects and compiled code included, which then run.
 
     Raises:
         ModelError: the file cannot be read, takes several inputs, or takes batches of one size only.
     """
-    if not path.is_file():
-        raise ModelError(f"expected a .pt2 file at {str(path)!r}, found no such file; check the path")
     wrong = ModelError(
         f"expected a program saved by torch.export in {str(path)!r}, found a file that it cannot load; save it with "
         "torch.export.save"
     )
-    if not _is_export(path):  # torch.export would log pages about such a file
-        raise wrong
     try:
-        exported = torch.export.load(path)
+        with reading.open_regular(path) as file:
+            if not _is_export(file):  # torch.export would log pages about such a file
+                raise wrong
+            exported = torch.export.load(path) if trust else _load_plain(file)
+    except UsageError:
+        raise
+    except FileNotFoundError as error:
+        raise ModelError(f"expected a .pt2 file at {str(path)!r}, found no such file; check the path") from error
+    except limits.TooLargeError as error:
+        raise ModelError(f"expected a .pt2 file of reasonable size at {str(path)!r}, found that {error}") from error
+    except NotPlainError as error:
+        raise ModelError(
+            f"expected only a graph and tensors in {str(path)!r}, found {error}; loading that can run any code: if you "
+            "trust whoever made the file, add --trust (trust=True in Python)"
+        ) from error
     except Exception as error:  # torch.export raises many kinds for a damaged file
         raise wrong from error
     signature = _signature(exported, path)
@@ -73,10 +93,23 @@ def load_exported(path: Path) -> tuple[ExportedNet, Signature]:
     return ExportedNet(program, signature.input_shape), signature
 
 
-def _is_export(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
+def _load_plain(file: IO[bytes]) -> torch.export.ExportedProgram:
+    plain = plain_export(file)
+    before = os.environ.get(ONLY_TENSORS)
+    os.environ[ONLY_TENSORS] = "1"
+    try:
+        return torch.export.load(plain)
+    finally:
+        if before is None:
+            del os.environ[ONLY_TENSORS]
+        else:
+            os.environ[ONLY_TENSORS] = before
+
+
+def _is_export(file: IO[bytes]) -> bool:
+    if not zipfile.is_zipfile(file):
         return False
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         # the second is what torch before 2.8 wrote
         return any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in archive.namelist())
 

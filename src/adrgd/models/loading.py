@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -49,7 +50,9 @@ class Model:
         return logits
 
 
-def load_model(spec: str, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Model:
+def load_model(
+    spec: str, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, trust: bool = False
+) -> Model:
     """Load a network, freeze its parameters and put it in eval mode.
 
     Args:
@@ -63,12 +66,14 @@ def load_model(spec: str, *, device: str | torch.device = "cpu", dtype: torch.dt
             `torchvision:NAME`, published networks with their own normalisation, unless `mean` or `std` says otherwise.
         device: where its parameters go.
         dtype: floating-point type of its parameters.
+        trust: load a .pt or .pt2 file even where it holds more than a graph of operators and tensors. It can do
+            anything while it is loaded.
 
     Raises:
-        ModelError: the spec has none of these forms, or the network cannot be loaded.
+        ModelError: the spec has none of these forms, or the network cannot be loaded, or not without trust.
     """
     base, query = specs.split_spec(spec, error=ModelError)
-    loaded = _with_normalisation(_loader(base, spec), base, query, spec)
+    loaded = _with_normalisation(_loader(base, spec, trust), base, query, spec)
     loaded.module.requires_grad_(False)
     for part in loaded.module.modules():  # .eval() would do, but exported programs refuse the call
         part.training = False
@@ -107,7 +112,7 @@ def _with_normalisation(loader: Loader, base: str, query: dict[str, str], spec: 
 Loader = Callable[[str, dict[str, str], str], Model]
 
 
-def _loader(base: str, spec: str) -> Loader:
+def _loader(base: str, spec: str, trust: bool) -> Loader:
     if base.startswith("bundled:"):
         return _bundled
     if base in ARCHITECTURES:
@@ -116,7 +121,7 @@ def _loader(base: str, spec: str) -> Loader:
         return _published
     for ending, loader in _BY_ENDING.items():
         if base.lower().endswith(ending):
-            return loader
+            return partial(loader, trust=trust) if loader in (_exported, _torchscript) else loader
     if FACTORY.fullmatch(base):
         return _factory
     advice = "choose one of these"
@@ -163,15 +168,15 @@ def _onnx(base: str, query: dict[str, str], spec: str) -> Model:
     return Model(net, spec, tuple(net.input_shape), net.classes)
 
 
-def _exported(base: str, query: dict[str, str], spec: str) -> Model:
+def _exported(base: str, query: dict[str, str], spec: str, *, trust: bool = False) -> Model:
     _take_nothing(query, spec)
-    net, signature = load_exported(Path(base).expanduser())
+    net, signature = load_exported(Path(base).expanduser(), trust=trust)
     return Model(net, spec, signature.input_shape, signature.classes)
 
 
-def _torchscript(base: str, query: dict[str, str], spec: str) -> Model:
+def _torchscript(base: str, query: dict[str, str], spec: str, *, trust: bool = False) -> Model:
     _take_nothing(query, spec)
-    return Model(load_torchscript(Path(base).expanduser()), spec)
+    return Model(load_torchscript(Path(base).expanduser(), trust=trust), spec)
 
 
 def _factory(base: str, query: dict[str, str], spec: str) -> Model:

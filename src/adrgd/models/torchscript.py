@@ -13,8 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adrgd.errors import ModelError
+from adrgd import limits, reading
+from adrgd.errors import ModelError, UsageError
 from adrgd.models.jit_graph import replay
+from adrgd.models.plain_script import NotPlainScriptError, check_script
 from adrgd.models.program import Program, relative_gap
 
 TOLERANCE = 1e-3
@@ -68,14 +70,19 @@ class ScriptNet(nn.Module):
         self.unchecked = ()
 
 
-def load_torchscript(path: Path) -> ScriptNet:
+def load_torchscript(path: Path, *, trust: bool = False) -> ScriptNet:
     """Read a .pt file that torch.jit.save wrote.
+
+    Args:
+        trust: load it whatever it holds; such a file is a program, parts of which may run while it is loaded.
 
     Raises:
         ModelError: not TorchScript, or an operator that cannot be replayed.
     """
     if not path.is_file():
         raise ModelError(f"expected a TorchScript file at {str(path)!r}, found no such file; check the path")
+    if not trust:
+        _check_plain(path)
     with warnings.catch_warnings():
         # TorchScript is deprecated as a whole; files in it remain
         warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=DeprecationWarning)
@@ -83,11 +90,7 @@ def load_torchscript(path: Path) -> ScriptNet:
         try:
             original = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError, OSError) as error:
-            raise ModelError(
-                f"expected TorchScript in {str(path)!r}, found something else, such as a pickled module or a state "
-                "dict; save the module with torch.export.save, or give its weights to "
-                "package.module:factory?weights=FILE"
-            ) from error
+            raise _other(path) from error
         original = original.eval()
         # a file that was frozen before it was saved has no mode to be in
         frozen = torch.jit.freeze(original) if hasattr(original, "training") else original
@@ -97,6 +100,30 @@ def load_torchscript(path: Path) -> ScriptNet:
         with torch.no_grad():
             net.compare(torch.linspace(-1.0, 1.0, 2 * features).reshape(2, features))
     return net
+
+
+def _check_plain(path: Path) -> None:
+    try:
+        with reading.open_regular(path) as file:
+            check_script(file)
+    except limits.TooLargeError as error:
+        raise ModelError(f"expected TorchScript of reasonable size at {str(path)!r}, found that {error}") from error
+    except NotPlainScriptError as error:
+        raise ModelError(
+            f"expected only functions of tensors in {str(path)!r}, found {error}; loading that can run any code: if "
+            "you trust whoever made the file, add --trust (trust=True in Python)"
+        ) from error
+    except UsageError:
+        raise
+    except Exception as error:  # a damaged archive, or a damaged pickle in it, raises nearly anything
+        raise _other(path) from error
+
+
+def _other(path: Path) -> ModelError:
+    return ModelError(
+        f"expected TorchScript in {str(path)!r}, found something else, such as a pickled module or a state dict; save "
+        "the module with torch.export.save, or give its weights to package.module:factory?weights=FILE"
+    )
 
 
 def _features(frozen: Any) -> int | None:
