@@ -22,8 +22,9 @@ LIMITS: dict[str, tuple[int, str]] = {
     "image": (2**28, "the pixels of one picture"),
     "network": (4 * 2**30, "the file of a network or of its weights, expanded"),
     "text": (2**28, "a property or a list, expanded"),
+    "work": (2**38, "a network for one example"),
 }
-"""Bytes, and what they are the limit of."""
+"""Bytes, and what they are the limit of; work is counted in multiplications."""
 
 
 class TooLargeError(OSError):
@@ -47,18 +48,20 @@ def check(kind: str, size: float, what: str = "it") -> None:
     """
     limit = most(kind)
     if size > limit:
+        unit = " multiplications" if kind == "work" else "B"
+        needed, allowed = shown(size, unit), shown(limit, unit)
         raise TooLargeError(
-            f"{what} needs {shown(size)}, more than the {shown(limit)} that {LIMITS[kind][1]} may take (if it is meant "
-            f"to be so large, set {VARIABLE}={kind}={advised(size)})"
+            f"{what} needs {needed}, more than the {allowed} that {LIMITS[kind][1]} may take (if it is meant to be so "
+            f"large, set {VARIABLE}={kind}={advised(size)})"
         )
 
 
-def shown(size: float) -> str:
-    """Bytes in the largest unit that leaves at least one."""
+def shown(size: float, unit: str = "B") -> str:
+    """A number of bytes, or of something else, in the largest unit that leaves at least one."""
     for letter in "TGMK":
         if size >= SIZES[letter]:
-            return f"{size / SIZES[letter]:.3g} {letter}iB"
-    return f"{size:.0f} bytes"
+            return f"{size / SIZES[letter]:.3g} {letter}i{unit}"
+    return f"{size:.0f} {'bytes' if unit == 'B' else unit.strip()}"
 
 
 def advised(size: float) -> str:

@@ -13,7 +13,7 @@ from adrgd.domain import round_down, round_up
 from adrgd.errors import ModelError, optional
 from adrgd.falsify.counterexample import Counterexample
 from adrgd.falsify.property import Property
-from adrgd.models.onnx.graph import read_bytes
+from adrgd.models.onnx.graph import read_bytes, read_model
 from adrgd.models.onnx.verify import DTYPES
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -22,18 +22,23 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class Replay:
     """The network of an .onnx or .onnx.gz file as onnxruntime runs it, on one thread.
 
+    Args:
+        content: of the file, where it was read already.
+
     Raises:
         MissingExtraError: onnxruntime is not installed.
         ModelError: it cannot read the file, or the file's input is not one tensor of floating-point numbers.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: bytes | None = None) -> None:
         runtime = optional("onnxruntime", extra="falsify")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 4
         try:
-            self.session = runtime.InferenceSession(read_bytes(path), options, providers=["CPUExecutionProvider"])
+            self.session = runtime.InferenceSession(
+                content or _content(path), options, providers=["CPUExecutionProvider"]
+            )
         except ModelError:
             raise
         except Exception as error:  # onnxruntime's errors have no common base
@@ -93,6 +98,13 @@ class Replay:
         low, high = round_up(lower, dtype), round_down(upper, dtype)
         near = torch.minimum(torch.maximum(x.to(dtype), low), high)
         return torch.where(low <= high, near.double(), x)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_model(path)[1]
+    except ModelError:
+        return read_bytes(path)  # for onnxruntime to say what is wrong with it
 
 
 def _first(error: Exception) -> str:

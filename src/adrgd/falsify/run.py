@@ -18,7 +18,8 @@ from adrgd.falsify.replay import Replay
 from adrgd.falsify.rounds import Round
 from adrgd.falsify.search import Found, search
 from adrgd.falsify.vnnlib import load_property
-from adrgd.models.onnx import OnnxNet, load_onnx
+from adrgd.models.onnx import OnnxNet, read_onnx
+from adrgd.models.onnx.verify import compare_with_onnxruntime
 
 Answer = Literal["sat", "unknown", "timeout"]
 
@@ -78,8 +79,9 @@ def falsify(
     deadline = started - spent + timeout
     try:
         given = load_property(prop, deadline=deadline)
-        replay = Replay(network)
-        net = load_onnx(network, session=replay.session)
+        net, file = read_onnx(network)
+        replay = Replay(network, file.content)
+        compare_with_onnxruntime(net, replay.session, file)
         _check_sizes(given, net)
         loaded = time.monotonic()
         outcome = _search(net, given, replay, deadline=deadline, seed=seed, tolerance=tolerance, turns=turns)

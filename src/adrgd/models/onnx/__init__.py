@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from adrgd.errors import ModelError
 from adrgd.models.onnx.compiler import Compiler
-from adrgd.models.onnx.graph import parse, read_bytes
-from adrgd.models.onnx.verify import compare_with_onnxruntime, open_session
+from adrgd.models.onnx.graph import parse, read_model
+from adrgd.models.onnx.verify import Source, compare_with_onnxruntime, open_session
 from adrgd.models.program import Program
 
-__all__ = ["OnnxNet", "load_onnx"]
+__all__ = ["OnnxNet", "load_onnx", "read_onnx"]
 
 
 class OnnxNet(nn.Module):
@@ -72,8 +72,19 @@ def load_onnx(path: Path, *, session: Any = None) -> OnnxNet:
         ModelError: the file cannot be read, needs an operator that is not supported, or computes something else here
             than in onnxruntime.
     """
-    content = read_bytes(path)
-    graph = parse(content, source=str(path))
+    net, file = read_onnx(path)
+    compare_with_onnxruntime(net, session or open_session(file.content), file)
+    return net
+
+
+def read_onnx(path: Path) -> tuple[OnnxNet, Source]:
+    """The network of a file, which was not compared with anything yet, and what comparing it takes.
+
+    Raises:
+        ModelError: the file cannot be read, needs an operator that is not supported, or asks for more than the limits.
+    """
+    model, content = read_model(path)
+    graph = parse(model, source=str(path))
     compiler = Compiler(graph)
     program, output = compiler.compile()
     shape = graph.input_shape
@@ -91,6 +102,4 @@ def load_onnx(path: Path, *, session: Any = None) -> OnnxNet:
         classes,
         unscaled=compiler.values[last.inputs[0]].slot if whole and len(output.shape) == 2 else None,
     )
-    session = session or open_session(content)
-    compare_with_onnxruntime(net, session, name=graph.input, shape=shape, source=str(path))
-    return net
+    return net, Source(str(path), content, graph.input, shape)

@@ -15,10 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adrgd import limits
 from adrgd.errors import ModelError
 from adrgd.models.onnx import layers, pointwise, shaping
 from adrgd.models.onnx.graph import Graph, Node
 from adrgd.models.onnx.kernels import Builder, Kernel, Reach, Site
+from adrgd.models.onnx.room import Room
 from adrgd.models.program import Program, Step, freeing, step, unpack_step
 
 OPERATORS: dict[str, Builder] = {**pointwise.OPERATORS, **shaping.OPERATORS, **layers.OPERATORS}
@@ -58,12 +60,14 @@ class Compiler:
         self.count = 0
         for name, tensor in graph.constants.items():
             self._add(name, tensor, varies=False)
-        self.input = self._add(graph.input, torch.zeros(graph.input_shape, dtype=torch.float64), varies=True)
+        self.room = Room()
+        self.input = self._add(graph.input, self._start(), varies=True)
 
     def compile(self) -> tuple[Program, Value]:
         """The program and its output, as the file describes it for one example."""
-        for node in self.graph.nodes:
-            self._compile_node(node)
+        with torch.no_grad(), self.room:
+            for node in self.graph.nodes:
+                self._compile_node(node)
         output = self.values[self.graph.output]
         if not output.varies:
             raise ModelError("expected an output that depends on the input, found a constant; export the model again")
@@ -74,6 +78,15 @@ class Compiler:
             input=self.input.slot,
             output=output.slot,
         ), output
+
+    def _start(self) -> Tensor:
+        try:
+            with self.room:
+                return torch.zeros(self.graph.input_shape, dtype=torch.float64)
+        except (limits.TooLargeError, RuntimeError, TypeError) as error:
+            raise ModelError(
+                f"expected an input of reasonable size, found {self.graph.input_shape}: {error}"
+            ) from error
 
     def _add(self, name: str, example: Tensor, *, varies: bool) -> Value:
         value = self.values[name] = Value(self.count, example, varies)
@@ -93,11 +106,15 @@ class Compiler:
             [None if value is None else value.shape for value in given],
             [None if value is None or value.varies else value.example for value in given],
         )
-        kernel = build(site)
-        inputs = [self._operand(entry, given) for entry in kernel.inputs]
         try:
+            kernel = build(site)
+            inputs = [self._operand(entry, given) for entry in kernel.inputs]
             result = kernel.run(*[value.example for value in inputs])
-        except (RuntimeError, IndexError, ValueError, TypeError) as error:
+        except ModelError:
+            raise
+        except limits.TooLargeError as error:
+            raise ModelError(f"{node} makes a network of reasonable size too large: {error}") from error
+        except Exception as error:  # what does not fit is found in many ways
             raise ModelError(f"{node} does not fit its inputs ({error}); export the model again") from error
         results = result if isinstance(result, tuple) else (result,)
         if any(node.outputs[len(results) :]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from adrgd import reading
 from adrgd.errors import ModelError
+from adrgd.models.onnx.external import take_in
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,32 @@ class Graph:
     output: str
 
 
+def read_model(path: Path) -> tuple[onnx.ModelProto, bytes]:
+    """An .onnx or .onnx.gz file as a model in one piece, and as bytes for onnxruntime.
+
+    What lies in other files of its folder is taken in, and nodes that the outputs do not need are left out: they would
+    be run all the same, whatever they ask for.
+
+    Raises:
+        ModelError: it cannot be read, is no ONNX file, or needs files from elsewhere.
+    """
+    content = read_bytes(path)
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf raises its own errors, which differ between its implementations
+        raise ModelError(
+            f"expected an ONNX model in {str(path)!r}, found other content ({error}); export it again"
+        ) from error
+    changed = take_in(model, path)
+    nodes = list(_needed(model.graph.node, *(output.name for output in model.graph.output)))
+    if len(nodes) < len(model.graph.node):
+        kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+        del model.graph.node[:]
+        model.graph.node.extend(kept)
+        changed = True
+    return model, model.SerializeToString() if changed else content
+
+
 def read_bytes(path: Path) -> bytes:
     """The content of an .onnx file, decompressed when its name ends in .gz."""
     try:
@@ -56,18 +83,12 @@ def read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def parse(content: bytes, *, source: str) -> Graph:
-    """Read the bytes of an .onnx file.
+def parse(model: onnx.ModelProto, *, source: str) -> Graph:
+    """The graph of a model in one piece.
 
     Raises:
-        ModelError: not an ONNX file, weights in other files, several inputs or outputs, or an unknown input size.
+        ModelError: no operators in it, damaged tensors, several inputs or outputs, or an unknown input size.
     """
-    try:
-        model = onnx.load_model_from_string(content)
-    except Exception as error:  # protobuf raises its own errors, which differ between its implementations
-        raise ModelError(
-            f"expected an ONNX model in {source!r}, found other content ({error}); export it again"
-        ) from error
     graph = model.graph
     if not graph.node:
         raise ModelError(f"expected an ONNX model in {source!r}, found no operators in it; export it again")
@@ -77,10 +98,15 @@ def parse(content: bytes, *, source: str) -> Graph:
         if count != 1:
             raise ModelError(f"expected {source!r} to have one {kind}, found {count}; export a model with one {kind}")
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
-    nodes = [_node(proto, index, opset) for index, proto in enumerate(graph.node)]
     output = graph.output[0].name
+    try:
+        nodes = [_node(proto, index, opset) for index, proto in enumerate(_needed(graph.node, output))]
+    except ValueError as error:  # an attribute of a type that there is not
+        raise ModelError(
+            f"expected attributes in {source!r}, found: {_first(error)}; export the model again"
+        ) from error
     return Graph(
-        nodes=_needed(nodes, output),
+        nodes=tuple(nodes),
         constants=constants,
         input=inputs[0].name,
         input_shape=_input_shape(inputs[0], source),
@@ -90,19 +116,15 @@ def parse(content: bytes, *, source: str) -> Graph:
 
 def to_tensor(proto: onnx.TensorProto, *, source: str = "the model") -> Tensor:
     """A tensor of the file; floating-point ones in double precision, so that folding constants loses nothing."""
-    if proto.data_location == onnx.TensorProto.EXTERNAL:
-        raise ModelError(
-            f"expected the weights inside {source!r}, found a reference to another file for {proto.name!r}; "
-            "save the model as a single file"
-        )
-    array = numpy_helper.to_array(proto)
-    if proto.data_type == onnx.TensorProto.BFLOAT16:  # numpy has no such type of its own
-        array = array.astype("float32")
     try:
+        array = numpy_helper.to_array(proto)
+        if proto.data_type == onnx.TensorProto.BFLOAT16:  # numpy has no such type of its own
+            array = array.astype("float32")
         tensor = torch.from_numpy(array.copy())
-    except TypeError as error:
+    except Exception as error:  # sizes that do not fit the numbers, types that are none
         raise ModelError(
-            f"expected numbers in the tensor {proto.name!r} of {source!r}, found {array.dtype}; export the model again"
+            f"expected numbers in the tensor {proto.name!r} of {source!r}, found: {_first(error)}; export the model "
+            "again"
         ) from error
     return tensor.double() if tensor.is_floating_point() else tensor
 
@@ -114,7 +136,7 @@ def _node(proto: onnx.NodeProto, index: int, opset: int) -> Node:
         if isinstance(value, onnx.TensorProto):
             value = to_tensor(value)
         elif isinstance(value, bytes):
-            value = value.decode()
+            value = value.decode(errors="replace")
         elif isinstance(value, Sequence) and not isinstance(value, str):
             value = list(value)
         attributes[attribute.name] = value
@@ -123,13 +145,31 @@ def _node(proto: onnx.NodeProto, index: int, opset: int) -> Node:
     return Node(op, name, tuple(proto.input), tuple(proto.output), attributes, opset)
 
 
-def _needed(nodes: list[Node], output: str) -> tuple[Node, ...]:
-    wanted, kept = {output}, []
+def _needed(nodes: Sequence[onnx.NodeProto], *outputs: str) -> Iterator[onnx.NodeProto]:
+    wanted, kept = set(outputs), []
     for node in reversed(nodes):
-        if wanted.intersection(name for name in node.outputs if name):
-            wanted.update(node.inputs)
+        if wanted.intersection(name for name in node.output if name):
+            wanted.update(node.input)
+            for attribute in node.attribute:  # a graph inside may read what stands outside of it
+                inner = [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
+                wanted.update(name for graph in inner for name in _read_inside(graph))
             kept.append(node)
-    return tuple(reversed(kept))
+    return reversed(kept)
+
+
+def _read_inside(graph: onnx.GraphProto) -> Iterator[str]:
+    waiting = [graph]
+    while waiting:
+        one = waiting.pop()
+        yield from (output.name for output in one.output)
+        for node in one.node:
+            yield from node.input
+            for attribute in node.attribute:
+                waiting += [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _input_shape(value: onnx.ValueInfoProto, source: str) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,16 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 TOLERANCE = 1e-3
 DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file as onnxruntime takes it: its name, the bytes, and the name and the shape of its input."""
+
+    path: str
+    content: bytes
+    name: str
+    shape: tuple[int, ...]
 
 
 def open_session(content: bytes) -> Any:
@@ -35,21 +46,21 @@ def open_session(content: bytes) -> Any:
         return None
 
 
-def compare_with_onnxruntime(net: nn.Module, session: Any, *, name: str, shape: tuple[int, ...], source: str) -> None:
+def compare_with_onnxruntime(net: nn.Module, session: Any, file: Source) -> None:
     """Run two random examples through both; do nothing where there is no session, or it cannot run them.
 
     Raises:
         ModelError: the outputs differ by more than 1e-3 of the largest one.
     """
     generator = np.random.default_rng(0)
-    samples = [generator.random(shape), generator.standard_normal(shape)]
-    for sample, wanted in zip(samples, _run(session, name, samples), strict=False):
+    samples = [generator.random(file.shape), generator.standard_normal(file.shape)]
+    for sample, wanted in zip(samples, _run(session, file.name, samples), strict=False):
         with torch.no_grad():
             found = net(torch.from_numpy(sample).reshape(1, -1))
         gap = relative_gap(found, torch.from_numpy(wanted).reshape(1, -1))
         if gap > TOLERANCE:
             raise ModelError(
-                f"expected {source!r} to compute what onnxruntime does, found outputs that differ by {gap:.2g} of "
+                f"expected {file.path!r} to compute what onnxruntime does, found outputs that differ by {gap:.2g} of "
                 "the largest; load the network as a PyTorch module through package.module:factory instead"
             )
 

@@ -1,0 +1,162 @@
+"""ONNX files that ask for too much, or for files that are not theirs, are refused before either happens."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from adrgd import ModelError, limits
+from adrgd.models.onnx import compiler, load_onnx
+from adrgd.models.onnx.room import Room
+
+
+def save(file: Path, nodes: list[onnx.NodeProto], shape: list[int], **constants: np.ndarray[Any, Any]) -> Path:
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    file.write_bytes(model.SerializeToString())
+    return file
+
+
+def node(op: str, inputs: str, output: str = "y", **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(op, inputs.split(), [output], **attributes)
+
+
+def ints(*values: int) -> np.ndarray[Any, Any]:
+    return np.array(values, dtype=np.int64)
+
+
+HUGE = 10**11
+
+BOMBS: dict[str, tuple[list[onnx.NodeProto], list[int], dict[str, Any]]] = {
+    "constant": ([node("ConstantOfShape", "s", "c"), node("ReduceSum", "c", "t"), node("Add", "x t")], [1, 2],
+                 {"s": ints(HUGE)}),
+    "broadcast": ([node("Reshape", "x s", "c"), node("Mul", "c x")], [1, 100_000], {"s": ints(100_000, 1)}),
+    "pad": ([node("Pad", "x p")], [1, 2], {"p": ints(0, HUGE, 0, 0)}),
+    "window": ([node("MaxPool", "x", kernel_shape=[1, 1], pads=[0, 200_000, 200_000, 0])], [1, 1, 2, 2], {}),
+    "product": ([node("ConstantOfShape", "s", "c"), node("MatMul", "c r", "p"), node("ReduceSum", "p", "t"),
+                 node("Add", "x t")], [1, 2], {"s": ints(200_000, 1), "r": np.ones((1, 100_000), np.float32)}),
+    "gather": ([node("Gather", "x i", axis=1)], [1, 1, 100_000], {"i": np.zeros(3000, np.int64)}),
+    "tile": ([node("Tile", "x r")], [1, 2], {"r": ints(1, HUGE)}),
+    "expand": ([node("Expand", "x r", "e"), node("Relu", "e")], [1, 1], {"r": ints(1, HUGE)}),
+    "resize": ([node("Resize", "x r f", "y", mode="nearest")], [1, 1, 2, 2],
+               {"r": np.zeros(0, np.float32), "f": np.array([1, 1, 300_000, 300_000], np.float32)}),
+    "range": ([node("Range", "a b c", "r"), node("ReduceSum", "r", "t"), node("Add", "x t")], [1, 2],
+              {"a": np.float32(0), "b": np.float32(1e11), "c": np.float32(1)}),
+    "input": ([node("Relu", "x")], [1, HUGE], {}),
+    "many": ([node("ConstantOfShape", "s", "c0"), *(node("Add", f"c{k} c{k}", f"c{k + 1}") for k in range(20)),
+              node("ReduceSum", "c20", "t"), node("Add", "x t")], [1, 2], {"s": ints(10**7)}),
+    "work": ([node("ConstantOfShape", "s", "c0"), *(node("MatMul", f"c{k} c{k}", f"c{k + 1}") for k in range(12)),
+              node("ReduceSum", "c12", "t"), node("Add", "x t")], [1, 2], {"s": ints(3000, 3000)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes, shape, constants = BOMBS[name]
+    if name in ("many", "work"):  # the larger ones would take their time to be met
+        monkeypatch.setenv(limits.VARIABLE, "computed=100M work=10G")
+    else:
+        monkeypatch.setenv(limits.VARIABLE, "computed=64M")
+    file = save(tmp_path / "bomb.onnx", nodes, shape, **constants)
+    unknown = [one.op_type for one in nodes if one.op_type not in compiler.OPERATORS]
+    started = time.monotonic()
+    with pytest.raises(ModelError, match="is not one that can be run" if unknown else "needs .* more than the"):
+        load_onnx(file)
+    assert time.monotonic() - started < 30
+
+
+def test_what_the_output_does_not_need_is_not_run(tmp_path: Path) -> None:
+    nodes = [node("ConstantOfShape", "s", "c"), node("ReduceSum", "c", "t"), node("Relu", "x")]
+    net = load_onnx(save(tmp_path / "dead.onnx", nodes, [1, 2], s=ints(HUGE)))
+    assert net(torch.tensor([[1.0, -1.0]], dtype=torch.float64)).tolist() == [[1, 0]]
+
+
+def test_sizes_that_do_not_fit_their_numbers(tmp_path: Path) -> None:
+    file = save(tmp_path / "net.onnx", [node("Add", "x c")], [1, 2], c=np.ones(2, np.float32))
+    model = onnx.load(file)
+    model.graph.initializer[0].dims[:] = [HUGE]
+    file.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="expected numbers in the tensor 'c'"):
+        load_onnx(file)
+
+
+def test_room_counts_what_is_made() -> None:
+    with torch.no_grad(), Room() as room:
+        x = torch.zeros(10, 10)
+        x.t()
+        before = room.made
+        x @ x
+    assert before == 400
+    assert room.work == 1000
+    with pytest.raises(limits.TooLargeError, match="needs 7.28 TiB"), Room():
+        torch.zeros(10**12, dtype=torch.float64)
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    """A network whose weights lie in a file beside it."""
+    folder = tmp_path / "net"
+    folder.mkdir()
+    file = save(folder / "net.onnx", [node("MatMul", "x w")], [1, 2], w=np.eye(2, 3, dtype=np.float32))
+    onnx.save_model(onnx.load(file), file, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return file
+
+
+def redirect(file: Path, **entries: str) -> None:
+    model = onnx.load(file, load_external_data=False)
+    tensor = model.graph.initializer[0]
+    known = {entry.key: entry.value for entry in tensor.external_data} | entries
+    del tensor.external_data[:]
+    for key, value in known.items():
+        tensor.external_data.add(key=key, value=value)
+    file.write_bytes(model.SerializeToString())
+
+
+def test_weights_beside_the_file_are_read(split: Path) -> None:
+    assert load_onnx(split)(torch.tensor([[2.0, 3.0]], dtype=torch.float64)).tolist() == [[2, 3, 0]]
+    (split.parent / "deeper").mkdir()
+    (split.parent / "weights.bin").rename(split.parent / "deeper/weights.bin")
+    redirect(split, location="deeper/weights.bin")
+    assert load_onnx(split).classes == 3
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ({"location": "../secret"}, "no name inside"),
+        ({"location": "/etc/passwd"}, "no name inside"),
+        ({"location": "deeper/../../secret"}, "no name inside"),
+        ({"location": "..\\secret"}, "no name inside"),
+        ({"location": ""}, "no name inside"),
+        ({"location": "link"}, "a link to outside"),
+        ({"location": "folder/secret"}, "a link to outside"),
+        ({"location": "missing"}, "No such file"),
+        ({"location": "pipe"}, "a pipe"),
+        ({"offset": "8"}, "are asked for"),
+        ({"offset": "-1"}, "are asked for"),
+        ({"length": "1000000000000"}, "are asked for"),
+        ({"length": "many"}, "invalid literal"),
+    ],
+)
+def test_weights_of_other_places_are_not(entries: dict[str, str], reason: str, split: Path) -> None:
+    (split.parent.parent / "secret").write_bytes(bytes(24))
+    (split.parent / "link").symlink_to("../secret")
+    (split.parent / "folder").symlink_to("..")
+    os.mkfifo(split.parent / "pipe")
+    redirect(split, **entries)
+    with pytest.raises(ModelError, match=f"in a file beside it, found .*{reason}"):
+        load_onnx(split)
