@@ -1,0 +1,11 @@
+"""Sees the activations inside any callable, and replaces what they compute."""
+
+from adrgd.gates.call import Call
+from adrgd.gates.layers import Layer, Layers, Picked, select
+from adrgd.gates.look import ROWS, Inventory, Other, count_neurons, find_layers, look
+from adrgd.gates.mode import Gates, noting
+
+__all__ = [
+    "ROWS", "Call", "Gates", "Inventory", "Layer", "Layers", "Other", "Picked", "count_neurons", "find_layers", "look",
+    "noting", "select",
+]  # fmt: skip
