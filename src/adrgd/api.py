@@ -13,9 +13,10 @@ from adrgd.errors import (
     UsageError,
 )
 from adrgd.gates import count_neurons
-from adrgd.maximize import NonFiniteError, Solution, Status, maximize
+from adrgd.maximize import maximize
 from adrgd.models import Model, load_model
 from adrgd.objective import Classify, Misclassify, Output, Score
+from adrgd.solution import NonFiniteError, Solution, Status
 from adrgd.solvers import (
     ADRGD,
     FGSM,

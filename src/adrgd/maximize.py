@@ -4,81 +4,22 @@ from __future__ import annotations
 
 import inspect
 import time
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from adrgd.domain import BoundDomain, Domain
-from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError
+from adrgd.errors import AdrgdWarning, DomainError, ModelError, UsageError
+from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Score, better
 from adrgd.rows import RowRandom, column, take
-from adrgd.solvers import GraduatedADR, Solver
+from adrgd.solution import NonFiniteError, Solution, Status
+from adrgd.solvers import GraduatedADR, Solver, TrueGates
 from adrgd.solvers.solver import Evaluation, Objective, Problem
-
-
-class Status(IntEnum):
-    """How a row ended."""
-
-    REACHED = 0
-    SPENT = 1
-    FLAT = 2
-
-    @property
-    def sentence(self) -> str:
-        return (
-            "the goal was reached",
-            "all iterations were spent",
-            "the gradient was zero at every iteration: the objective is flat or masked here, and nothing could move",
-        )[self]
-
-
-@dataclass(frozen=True)
-class Solution:
-    """What was found, row by row.
-
-    Attributes:
-        x: (B, ...) the best point of each row: one that reached the goal before any that did not, then by value. It
-            lies exactly inside the domain.
-        value: (B,) the objective there.
-        reached: (B,) whether the goal was reached.
-        first_reached: (B,) the iteration at which it first was, -1 for never.
-        status: (B,) `Status` codes.
-        forwards, backwards: (B,) passes spent on each row, restarts together.
-        history: (steps + 1, B) the best value so far at each iteration, over the restarts; None unless asked for.
-        seconds: wall time.
-        seed: what all randomness came from.
-        steps: the iterations asked for.
-    """
-
-    x: Tensor
-    value: Tensor
-    reached: Tensor
-    first_reached: Tensor
-    status: Tensor
-    forwards: Tensor
-    backwards: Tensor
-    history: Tensor | None
-    seconds: float
-    seed: int
-    steps: int
-
-
-class NonFiniteError(AdrgdError):
-    """The objective or its gradient stopped being finite.
-
-    Attributes:
-        row: index of the first offending row of the batch that was passed in.
-        iteration: the iteration at which it happened.
-        solution: the best points found until then.
-    """
-
-    def __init__(self, message: str, *, row: int, iteration: int, solution: Solution) -> None:
-        super().__init__(message)
-        self.row, self.iteration, self.solution = row, iteration, solution
 
 
 def maximize(
@@ -96,6 +37,7 @@ def maximize(
     stop_at_goal: bool = True,
     check: bool = True,
     history: bool = False,
+    require_gates: bool = False,
     on_iteration: Callable[[int, Solution], bool | None] | None = None,
 ) -> Solution:
     """Maximise objective(x) over the domain, each row of x0 (B, ...) a problem of its own.
@@ -115,18 +57,20 @@ def maximize(
         stop_at_goal: drop a row, restarts and its group included, as soon as it reaches its goal.
         check: verify first that the objective is a fixed function that treats rows independently (three evaluations).
         history: keep the best value of each iteration.
+        require_gates: make it an error, instead of a warning, if the solver is a gated one and an activation of the
+            network has no gate. `Solution.gating` lists them.
         on_iteration: called with t and the best so far after each evaluation; returning True ends the run there.
 
     Raises:
         UsageError, DomainError: the request is malformed.
-        ModelError: the objective is random or mixes rows.
-        NonFiniteError: a value or gradient is NaN or infinite; it carries the best points so far.
+        ModelError: the objective is random or mixes rows, holds a part in train mode, or lacks required gates.
+        NonFiniteError: no row has a finite value. A single row that loses its own ends with `Status.NOT_FINITE`.
     """
     solver = solver or GraduatedADR()
     run = _Run(objective, x0, domain, solver, steps, restarts, first_restart, seed, identity, history, group)
     if check:
         _check_rows(run.problem, run.x)
-    run.loop(stop_at_goal, on_iteration)
+    run.loop(stop_at_goal, require_gates, on_iteration)
     return run.solution()
 
 
@@ -175,27 +119,33 @@ class _Run:
         self.best_reached = torch.zeros(total, dtype=torch.bool, device=device)
         self.first = torch.full((total,), -1, device=device)
         self.moved = torch.zeros(total, dtype=torch.bool, device=device)
-        self.passes = torch.zeros((total, 2), dtype=torch.int64, device=device)
+        self.failed = torch.zeros(total, dtype=torch.bool, device=device)
+        self.passes, self.extra = torch.zeros((2, total, 2), dtype=torch.int64, device=device)
+        self.mended = torch.zeros(total, dtype=torch.int64, device=device)
         self.trace: list[Tensor] | None = [] if history else None
 
-    def loop(self, stop_at_goal: bool, on_iteration: Callable[[int, Solution], bool | None] | None) -> None:
+    def loop(
+        self, stop_at_goal: bool, require_gates: bool, on_iteration: Callable[[int, Solution], bool | None] | None
+    ) -> None:
         gates, step = self.solver.gates, self.solver.step
         state = gates.start(self.problem, self.x)
+        _warn(self.problem, require_gates)
         step_state = step.start(self.problem, self.x)
         for t in range(self.steps + 1):
             gradient: Tensor | None = None
             if t < self.steps:
                 evaluation: Evaluation = gates.evaluate(self.problem, self.x, state, t)
                 score, gradient, state = evaluation
+                gradient = self._mend(score, gradient, t)
             else:
                 with torch.no_grad():
                     score = self.problem.score(self.x)
-            self._record(score, gradient, t)
+            finite = self._record(score, gradient, t)
             stop = on_iteration is not None and on_iteration(t, self.solution())
             if stop or gradient is None:
                 break
-            if stop_at_goal and score.reached.any():
-                keep = ~self._finished()
+            if not finite.all() or (stop_at_goal and score.reached.any()):
+                keep = finite & ~self._finished() if stop_at_goal else finite
                 if not keep.any():
                     break
                 if not keep.all():
@@ -203,30 +153,44 @@ class _Run:
             x, step_state = step.move(self.problem, self.x, gradient, step_state, t)
             self.x = self.problem.domain.project(x.detach())
 
-    def _record(self, score: Score, gradient: Tensor | None, t: int) -> None:
+    def _mend(self, score: Score, gradient: Tensor, t: int) -> Tensor:
+        """Where the gradient through the gates is not finite, put the true one in its place."""
+        index = (~gradient.flatten(1).isfinite().all(1) & score.value.isfinite()).nonzero()[:, 0]
+        if not len(index) or isinstance(self.solver.gates, TrueGates):
+            return gradient
+        part = replace(self._rows(index), forwards=0, backwards=0)
+        gradient = gradient.index_copy(0, index, TrueGates().evaluate(part, self.x[index], None, t).gradient)
+        owners = self.active[index]
+        self.mended[owners] += 1
+        self.extra[owners] += torch.tensor([part.forwards, part.backwards], device=gradient.device)
+        return gradient
+
+    def _record(self, score: Score, gradient: Tensor | None, t: int) -> Tensor:
+        """Keep what is better; returns (active,) the rows whose value and gradient are finite."""
         active, value, reached = self.active, score.value.detach(), score.reached
-        finite = value.isfinite()
+        valued = finite = value.isfinite()
         if gradient is not None:
-            finite &= gradient.flatten(1).isfinite().all(1)
+            finite = valued & gradient.flatten(1).isfinite().all(1)
             self.moved[active] |= (gradient != 0).flatten(1).any(1)
         self.passes[active] = torch.tensor([self.problem.forwards, self.problem.backwards], device=value.device)
-        if not finite.all():
-            at = int((~finite).nonzero()[0])
-            row, what = int(self.owner[active[at]]), "gradient" if value[at].isfinite() else "value"
-            raise NonFiniteError(
-                f"the objective's {what} is not finite for row {row} at iteration {t} (value {value[at].item():g}); "
-                "look for overflow, a division by zero or a logarithm of zero in the objective",
-                row=row, iteration=t, solution=self.solution(),
-            )  # fmt: skip
+        self.failed[active] = ~finite
         known, had = self.best_value[active], self.best_reached[active]
-        improved = better(Score(value, reached), Score(known, had))
+        improved = better(Score(value, reached & valued), Score(known, had)) & valued
         self.best_value[active] = torch.where(improved, value.to(known), known)
-        self.best_reached[active] = had | reached
+        self.best_reached[active] = had | (reached & valued)
         self.best_x[active] = torch.where(column(improved, self.x), self.x, self.best_x[active])
-        fresh = reached & (self.first[active] < 0)
+        fresh = reached & valued & (self.first[active] < 0)
         self.first[active] = torch.where(fresh, t, self.first[active])
         if self.trace is not None:
             self.trace.append(self.best_value.view(-1, self.count).amax(0))
+        if not valued.any() and not self.best_value.isfinite().any():
+            row = int(self.owner[active[0]])
+            raise NonFiniteError(
+                f"the objective's value is not finite for row {row} at iteration {t} (value {value[0].item():g}), nor "
+                "for any other; look for overflow, a division by zero or a logarithm of zero in the objective",
+                row=row, iteration=t, solution=self.solution(),
+            )  # fmt: skip
+        return finite
 
     def _finished(self) -> Tensor:
         """(active,) whether the row, or another of its runs or of its group, has reached its goal."""
@@ -234,12 +198,17 @@ class _Run:
         reached[self.group[self.best_reached]] = True
         return reached[self.group[self.active]]
 
+    def _rows(self, index: Tensor) -> Problem:
+        """The problem of these rows among the active ones."""
+        problem = self.problem
+        return replace(
+            problem, rows=problem.rows[index], restart=problem.restart[index], domain=take(problem.domain, index),
+            random=take(problem.random, index),
+        )  # fmt: skip
+
     def _drop(self, keep: Tensor, tree: tuple[Tensor, Any, Any]) -> tuple[Tensor, Any, Any]:
         index = keep.nonzero()[:, 0]
-        problem = self.problem
-        self.active, self.x = self.active[index], self.x[index]
-        problem.rows, problem.restart = problem.rows[index], problem.restart[index]
-        problem.domain, problem.random = take(problem.domain, index), take(problem.random, index)
+        self.active, self.x, self.problem = self.active[index], self.x[index], self._rows(index)
         return take(tree, index)
 
     def solution(self) -> Solution:
@@ -254,8 +223,9 @@ class _Run:
         first = torch.where(self.first < 0, torch.iinfo(torch.int64).max, self.first).view(runs, self.count).amin(0)
         any_reached = reached.any(0)
         flat = ~self.moved.view(runs, self.count).any(0)
-        passes = self.passes.view(runs, self.count, 2).sum(0)
+        passes = (self.passes + self.extra).view(runs, self.count, 2).sum(0)
         spent = torch.where(flat & (self.passes[:, 1].view(runs, -1).sum(0) > 0), Status.FLAT, Status.SPENT)
+        spent = torch.where(self.failed.view(runs, self.count).all(0), Status.NOT_FINITE, spent)
         return Solution(
             x=self.best_x[best], value=self.best_value[best], reached=any_reached,
             first_reached=torch.where(any_reached, first, -1),
@@ -263,7 +233,17 @@ class _Run:
             forwards=passes[:, 0], backwards=passes[:, 1],
             history=None if self.trace is None else torch.stack(self.trace) if self.trace else None,
             seconds=time.perf_counter() - self.began, seed=self.seed, steps=self.asked,
+            mended=self.mended.view(runs, self.count).sum(0), gating=self.problem.gating,
         )  # fmt: skip
+
+
+def _warn(problem: Problem, require_gates: bool) -> None:
+    """Say which activations have no gate; see `maximize`."""
+    sentence = "" if problem.gating is None else problem.gating.warning
+    if sentence and require_gates:
+        raise ModelError(f"gates are required, and {sentence}")
+    if sentence:
+        warnings.warn(sentence, AdrgdWarning, stacklevel=4)
 
 
 def _check_rows(problem: Problem, x: Tensor) -> None:
@@ -275,7 +255,9 @@ def _check_rows(problem: Problem, x: Tensor) -> None:
     """
     x = x[:8]
     with torch.no_grad():
-        value, again, alone = problem.peek(x), problem.peek(x), problem.peek(x[:1])
+        with only_in_eval_mode():
+            value = _first(problem, x)
+        again, alone = problem.peek(x), problem.peek(x[:1])
     if not value.isfinite().all():
         return  # reported, with the row and the iteration, by the loop
     tolerance = 1e-4 if value.dtype == torch.float32 else 1e-9
@@ -290,6 +272,18 @@ def _check_rows(problem: Problem, x: Tensor) -> None:
             f"the objective mixes the rows of a batch: row 0 has value {value[0].item():g} in a batch of {len(x)} and "
             f"{alone[0].item():g} alone; expected independent rows; call model.eval() and remove batch statistics"
         )
+
+
+def _first(problem: Problem, x: Tensor) -> Tensor:
+    """The first values that are asked for; what torch says against x is put into a sentence."""
+    try:
+        return problem.peek(x)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(
+            f"the objective cannot take x of shape {tuple(x.shape)}, {x.dtype} on {x.device} ({reason}); pass x0 as "
+            "the network expects its input"
+        ) from error
 
 
 def _takes_rows(objective: Objective) -> bool:

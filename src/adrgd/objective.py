@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import NamedTuple
 
 import torch
@@ -51,11 +52,24 @@ def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     return torch.where(sure, loss.detach() + (rise - rise.detach()), loss)
 
 
+def _unseen(loss: Loss) -> Loss:
+    """A loss in whose calls no function mode looks for activations: its choices are no part of the network."""
+
+    @wraps(loss)
+    def run(logits: Tensor, label: Tensor) -> Tensor:
+        with torch._C.DisableTorchFunction():
+            return loss(logits, label)
+
+    return run
+
+
+@_unseen
 def margin(logits: Tensor, label: Tensor) -> Tensor:
     """The largest other logit minus the label's: positive exactly when another class is ahead, zero when two tie."""
     return _others(logits, label).amax(1) - _own(logits, label)
 
 
+@_unseen
 def dlr(logits: Tensor, label: Tensor) -> Tensor:
     """The margin divided by the gap between the largest and the third largest logit (Croce & Hein 2020, eq 6).
 
@@ -82,6 +96,7 @@ def targeted_margin(logits: Tensor, target: Tensor) -> Tensor:
     return -margin(logits, target)
 
 
+@_unseen
 def targeted_dlr(logits: Tensor, target: Tensor) -> Tensor:
     """The targeted margin divided by the gap between the largest logit and the mean of the third and fourth."""
     if _too_few(logits):

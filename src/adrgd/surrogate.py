@@ -16,13 +16,13 @@ import torch.autograd.forward_ad as dual
 from torch import Tensor
 
 from adrgd.errors import UsageError
-from adrgd.gates import Call, Gates, Picked
+from adrgd.gates import Call, Gates, Selected
 from adrgd.rows import RowRandom
 
 Function = Callable[[Tensor], Tensor]
 
 
-def hinge_values(function: Function, x: Tensor, layers: Picked | frozenset[int] | None = None) -> tuple[Tensor, list[Tensor]]:
+def hinge_values(function: Function, x: Tensor, layers: Selected = None) -> tuple[Tensor, list[Tensor]]:
     """Evaluate the original network: its output, and h of every selected hinge (differentiable)."""
     hinges: list[Tensor] = []
 
@@ -41,9 +41,7 @@ def true_pattern(hinges: list[Tensor]) -> list[Tensor]:
     return [(h >= 0).to(h.dtype) for h in hinges]
 
 
-def gated(
-    function: Function, x: Tensor, gates: list[Tensor], layers: Picked | frozenset[int] | None = None
-) -> tuple[Tensor, list[Tensor]]:
+def gated(function: Function, x: Tensor, gates: list[Tensor], layers: Selected = None) -> tuple[Tensor, list[Tensor]]:
     """Equations 3 and 6: every selected hinge max(h, 0) becomes gate * h. Returns the output and each hinge's h.
 
     Raises:
@@ -72,9 +70,7 @@ def sigmoid_gates(eta: list[Tensor], alpha: float = 2000.0) -> list[Tensor]:
     return [torch.sigmoid(alpha * (e - 0.5)) for e in eta]
 
 
-def descent_direction(
-    function: Function, x: Tensor, nu: list[Tensor], layers: Picked | frozenset[int] | None = None
-) -> list[Tensor]:
+def descent_direction(function: Function, x: Tensor, nu: list[Tensor], layers: Selected = None) -> list[Tensor]:
     """Definition 5.2: for each gate +1 (switch on), -1 (switch off) or 0 (leave), as the output grows.
 
     `function` returns one number a row. The sign of d output / d nu divided by h is the sign of the output's derivative
@@ -92,7 +88,7 @@ def descent_direction(
     return directions
 
 
-def normals(function: Function, x: Tensor, gates: list[Tensor], layers: Picked | frozenset[int] | None = None) -> list[Tensor]:
+def normals(function: Function, x: Tensor, gates: list[Tensor], layers: Selected = None) -> list[Tensor]:
     """Equation 10: the rows P_j of every selected hinge of the gated network, exactly.
 
     Returns one tensor (B, n, ...) a hinge: the derivative of h (...) by each of the n input coordinates, at the cost of
@@ -111,9 +107,7 @@ def normals(function: Function, x: Tensor, gates: list[Tensor], layers: Picked |
     return [t.unflatten(0, (len(x), count)) for t in tangents]
 
 
-def exact_norms(
-    function: Function, x: Tensor, gates: list[Tensor], layers: Picked | frozenset[int] | None = None
-) -> list[Tensor]:
+def exact_norms(function: Function, x: Tensor, gates: list[Tensor], layers: Selected = None) -> list[Tensor]:
     """||P_j|| of every selected hinge, from the rows themselves."""
     return [p.norm(dim=1) for p in normals(function, x, gates, layers)]
 
@@ -126,7 +120,7 @@ def estimated_squared_norms(
     *,
     probes: int = 1,
     t: int = 0,
-    layers: Picked | frozenset[int] | None = None,
+    layers: Selected = None,
     hinges: list[Tensor] | None = None,
 ) -> list[Tensor]:
     """Unbiased estimates of ||P_j||^2: for v ~ N(0, I), E[(P_j v)^2] = ||P_j||^2.

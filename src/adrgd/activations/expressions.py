@@ -18,20 +18,36 @@ from torch import Tensor
 
 from adrgd.activations.found import Found
 from adrgd.activations.known import known
-from adrgd.activations.slopes import Activation
 
 JOINING = frozenset(
-    "mul __mul__ __rmul__ multiply div __truediv__ true_divide divide where masked_fill pow __pow__ __rpow__ log log1p "
-    "reciprocal __rdiv__ __rtruediv__ sqrt".split()
+    (
+        "mul", "__mul__", "__rmul__", "multiply", "div", "__truediv__", "true_divide", "divide", "where",
+        "masked_fill", "pow", "__pow__", "__rpow__", "log", "log1p", "reciprocal", "__rdiv__", "__rtruediv__",
+        "sqrt",
+    )
 )
 """Operations that can complete an activation. Sums cannot: the mean slope of a sum is the sum of the mean slopes."""
 
 FOLLOWED = JOINING | frozenset(
-    "add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg __neg__ negative square exp expm1 erf sigmoid tanh "
-    "softplus relu relu6 clamp clamp_min clamp_max hardtanh hardsigmoid abs gt ge lt le __gt__ __ge__ __lt__ __le__ "
-    "greater less sign heaviside float double half bfloat16 to type_as logsigmoid elu".split()
+    (
+        "add", "__add__", "__radd__", "sub", "__sub__", "__rsub__", "rsub", "subtract", "neg", "__neg__", "negative",
+        "square", "exp", "expm1", "erf", "sigmoid", "tanh", "softplus", "relu", "relu6", "clamp", "clamp_min",
+        "clamp_max", "hardtanh", "hardsigmoid", "abs", "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__",
+        "__le__", "greater", "less", "sign", "heaviside", "float", "double", "half", "bfloat16", "to", "type_as",
+        "logsigmoid", "elu",
+    )
 )
-MASKS = frozenset("gt ge lt le __gt__ __ge__ __lt__ __le__ greater less".split())
+BENDING = frozenset(
+    (
+        "pow", "__pow__", "__rpow__", "log", "log1p", "reciprocal", "__rdiv__", "__rtruediv__", "sqrt",
+        "masked_fill",
+    )
+)
+MASKS = frozenset(
+    (
+        "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__", "greater", "less",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,7 @@ class Expression:
         run: the function, on any tensor.
         parts: the numbers of the activation calls in it.
         linear: a multiple of base plus a constant.
+        joined: made of several parts that depend on base, or by a function that bends one.
     """
 
     base: weakref.ref[Tensor]
@@ -53,6 +70,7 @@ class Expression:
     run: Callable[[Tensor], Tensor]
     parts: frozenset[int]
     linear: bool
+    joined: bool
 
 
 class Expressions:
@@ -91,13 +109,14 @@ class Expressions:
             return None
         expression = self._build(func, args, kwargs)
         base = None if expression is None else expression.base()
-        if expression is None or base is None or expression.linear or not base.is_floating_point():
+        if expression is None or base is None or not expression.joined or not base.is_floating_point():
             return None
         phi = known(expression.key, expression.run)
         if phi is None:
             self.broken |= expression.parts
             return None
-        return Found(base, phi, name=f"{phi.name}, written out", parts=expression.parts)
+        name = getattr(phi, "name", type(phi).__name__)
+        return Found(base, phi, name=f"{name}, written out", parts=expression.parts)
 
     def depends(self, mask: Tensor) -> bool:
         """Whether a mask was made by comparing numbers that gradients flow through."""
@@ -134,7 +153,8 @@ class Expressions:
         straight = len(moving) == 1 and moving[0].linear and name in _STRAIGHT and not isinstance(args[0], float | int)
         linear = straight or (len(moving) == 1 and moving[0].linear and name in _STRAIGHT_BOTH)
         parts = frozenset[int]().union(*(operand.parts for operand in moving))
-        return Expression(moving[0].base, moving[0].version, (name, *keys, *words), run, parts, linear)
+        joined = len(moving) > 1 or name in BENDING
+        return Expression(moving[0].base, moving[0].version, (name, *keys, *words), run, parts, linear, joined)
 
     def _operand(self, value: Any, name: str) -> Expression | Any | None:
         if not isinstance(value, Tensor):
@@ -147,7 +167,7 @@ class Expressions:
                 return expression
         if value.dim() == 0 and not value.requires_grad:
             return float(value)
-        return Expression(weakref.ref(value), value._version, ("x",), lambda t: t, frozenset(), True)
+        return Expression(weakref.ref(value), value._version, ("x",), lambda t: t, frozenset(), True, False)
 
 
 class Nothing(Expressions):
@@ -160,9 +180,16 @@ class Nothing(Expressions):
         return None
 
 
-_STRAIGHT = frozenset("div __truediv__ true_divide divide float double half bfloat16 to type_as".split())
+_STRAIGHT = frozenset(
+    (
+        "div", "__truediv__", "true_divide", "divide", "float", "double", "half", "bfloat16", "to", "type_as",
+    )
+)
 _STRAIGHT_BOTH = frozenset(
-    "mul __mul__ __rmul__ multiply add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg __neg__ negative".split()
+    (
+        "mul", "__mul__", "__rmul__", "multiply", "add", "__add__", "__radd__", "sub", "__sub__", "__rsub__", "rsub",
+        "subtract", "neg", "__neg__", "negative",
+    )
 )
 _names: dict[Any, str] = {}
 

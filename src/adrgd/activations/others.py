@@ -1,11 +1,14 @@
-"""Nonlinear functions that have no gates: those whose own derivative is the right one, and those that hide what they do."""
+"""Nonlinear functions without gates: those whose own derivative is the right one, and those that hide what they do."""
 
 from __future__ import annotations
 
 KEEPS_OWN = frozenset(
-    "softmax log_softmax softmin _softmax _log_softmax gumbel_softmax layer_norm native_layer_norm group_norm "
-    "native_group_norm instance_norm batch_norm rms_norm local_response_norm normalize scaled_dot_product_attention "
-    "multi_head_attention_forward logsumexp".split()
+    (
+        "softmax", "log_softmax", "softmin", "_softmax", "_log_softmax", "gumbel_softmax", "layer_norm",
+        "native_layer_norm", "group_norm", "native_group_norm", "instance_norm", "batch_norm", "rms_norm",
+        "local_response_norm", "normalize", "scaled_dot_product_attention", "multi_head_attention_forward",
+        "logsumexp",
+    )
 )
 """Normalisations and weights that sum to one: softening them entry by entry would break what they balance."""
 
@@ -45,7 +48,9 @@ HIDES = {
 """Why these calls, where they are not recognised as an activation, have no gates."""
 
 MOVES_ROWS = frozenset(
-    "transpose transpose_ permute movedim moveaxis swapaxes swapdims t einsum tensordot unfold stack T mT "
-    "multi_head_attention_forward".split()
+    (
+        "transpose", "transpose_", "permute", "movedim", "moveaxis", "swapaxes", "swapdims", "t", "einsum",
+        "tensordot", "unfold", "stack", "T", "mT", "multi_head_attention_forward",
+    )
 )
 """Functions after which the rows of the batch may be along another dimension."""

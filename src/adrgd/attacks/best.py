@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from adrgd.maximize import Solution
 from adrgd.objective import Score, better
 from adrgd.rows import column
+from adrgd.solution import Solution
 
 
 class Best:

@@ -19,9 +19,10 @@ from adrgd.cli.progress import progress_bar
 from adrgd.domain import Box
 from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError
 from adrgd.files import write_text
-from adrgd.maximize import Solution, maximize
+from adrgd.maximize import maximize
 from adrgd.models import Model, load_model
 from adrgd.objective import Output
+from adrgd.solution import Solution
 from adrgd.solvers import Solver, make_solver
 
 SHOWN = 16  # coordinates of a point that are printed

@@ -15,10 +15,11 @@ from adrgd.falsify.counterexample import Counterexample
 from adrgd.falsify.property import Property
 from adrgd.falsify.rounds import Round, schedule
 from adrgd.falsify.violation import Region, Violation, regions
-from adrgd.maximize import Solution, maximize
+from adrgd.maximize import maximize
 from adrgd.models.onnx import OnnxNet
 from adrgd.objective import Score
 from adrgd.rows import RowRandom
+from adrgd.solution import Solution
 
 Accept = Callable[[Tensor], Counterexample | None]
 """The judge: an input (n,) in float64, as the counterexample that it is or None."""

@@ -61,6 +61,11 @@ class Call:
         """h, safe from a network that overwrites it; still a part of the graph."""
         return self.h.clone() if self.found.in_place else self.h
 
+    def moved(self, before: Tensor) -> Tensor:
+        """By how much h differs from what it was before; masked entries, at minus infinity, do not move."""
+        difference = self.h - before
+        return difference.nan_to_num_(0.0, 0.0, 0.0) if isinstance(self.phi, Largest) else difference
+
     def answer(self, out: Tensor) -> Any:
         """Hand phi(h) = `out` (B, ...) back the way the network expects it: in place when the call was in place."""
         tensor = self.found.answer(self.layout.back(out).to(self.found.h.dtype))

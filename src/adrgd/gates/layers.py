@@ -62,11 +62,14 @@ class Picked:
         return number in self.numbers
 
 
+Selected = Picked | frozenset[int] | None
+"""Layers for `Gates`: None stands for all that are piecewise linear."""
+
 Layers = str | Iterable[int] | Callable[[Layer], bool]
 """Which layers to gate: "all", "last:K", a predicate, or numbers ("0,3", or a sequence).
 
-Numbers count the layers that `find_layers` lists, from 0, and negative ones from the end; layers that choose the largest
-of several numbers (max-pooling) have no number, and are among "all".
+Numbers count the layers that `find_layers` lists, from 0, and negative ones from the end; layers that choose the
+largest of several numbers (max-pooling) have no number, and are among "all".
 """
 
 

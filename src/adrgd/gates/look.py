@@ -13,6 +13,7 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 
 from adrgd.activations import PiecewiseLinear
 from adrgd.activations.choices import Largest
+from adrgd.activations.found import Found
 from adrgd.activations.others import HIDES, KEEPS_OWN, MOVES_ROWS
 from adrgd.gates.call import Call
 from adrgd.gates.graph import Nodes, roots
@@ -79,15 +80,15 @@ class _Look(Gates):
 
     def _note(self, call: Call) -> Any:
         found, h = call.found, call.found.h
-        before = list(roots(found.inputs or h))
-        if h.requires_grad and not is_functorch_wrapped_tensor(h):  # a clamp of a weight is no neuron
+        if not h.requires_grad or not torch.is_grad_enabled():
+            return call.original()  # a clamp of a weight is no neuron, nor what a custom function computes inside
+        if is_functorch_wrapped_tensor(h):
+            self.others[Other(_kind(found), IN_VMAP)] += 1
+        else:
             name = getattr(call.function, "__name__", call.name)
-            layer = Layer(
-                call.layer, name, tuple(h.shape), found.phi, kind=found.name or found.phi.name, module=current_module()
-            )
+            layer = Layer(call.layer, name, tuple(h.shape), found.phi, kind=_kind(found), module=current_module())
             self.found[call.layer] = layer, h.detach().clone(), found.parts
-        elif h.requires_grad:
-            self.others[Other(found.name or found.phi.name, IN_VMAP)] += 1
+        before = list(roots(found.inputs or h))
         answer = call.original()
         self.nodes.claim(answer, before)
         return answer
@@ -182,6 +183,10 @@ def _run(function: Callable[[Tensor], Any], x: Tensor) -> tuple[_Look, Any]:
 def _keeps(layer: Layer, layout: Layout) -> bool:
     """Whether a choice along some axes leaves the rows alone."""
     return not isinstance(layer.phi, Largest) or all(layout.axis(k) is not None for k in layer.phi.axes)
+
+
+def _kind(found: Found) -> str:
+    return found.name or getattr(found.phi, "name", type(found.phi).__name__)
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

@@ -21,7 +21,7 @@ from adrgd.activations.found import Found
 from adrgd.activations.units import UNITS, written_out
 from adrgd.gates.call import Call
 from adrgd.gates.eager import eager
-from adrgd.gates.layers import Picked
+from adrgd.gates.layers import Picked, Selected
 from adrgd.gates.layouts import ROWS_FIRST
 
 RECOGNISE = {**RECOGNISERS, **CHOICES, **UNITS}
@@ -37,9 +37,7 @@ class Gates(TorchFunctionMode):
         every: with None, hand over all others as well.
     """
 
-    def __init__(
-        self, rule: Callable[[Call], Any], layers: Picked | frozenset[int] | None = None, *, every: bool = False
-    ) -> None:
+    def __init__(self, rule: Callable[[Call], Any], layers: Selected = None, *, every: bool = False) -> None:
         super().__init__()
         self.rule, self.every, self.seen = rule, every, 0
         picked = layers if isinstance(layers, Picked) else Picked(layers or frozenset(), written=True)

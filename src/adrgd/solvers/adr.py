@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from adrgd.errors import UsageError
-from adrgd.gates import find_layers, select
+from adrgd.gates import Picked
 from adrgd.objective import Score
 from adrgd.rows import column, norm
 from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule
@@ -49,7 +49,7 @@ class Pattern:
     beta: Tensor
     perturbed: Tensor
     squares: list[Tensor]
-    layers: frozenset[int]
+    layers: Picked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ class SearchedGates:
     layers: str = "all"
 
     def start(self, problem: Problem, x: Tensor) -> Pattern:
-        layers = select(self.layers, find_layers(problem.peek, x[:2]))
+        layers = problem.pick(self.layers, x, hinges=True)
         if not layers:
             raise UsageError(
                 "ADR-GD needs an activation layer, found none; a compiled module hides them: load the original"

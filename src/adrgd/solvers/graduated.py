@@ -18,7 +18,7 @@ from torch import Tensor
 
 from adrgd.activations import Slope
 from adrgd.errors import UsageError
-from adrgd.gates import Call, Gates, find_layers, noting, select
+from adrgd.gates import Call, Gates, Picked, noting
 from adrgd.rows import column
 from adrgd.solvers.softened import softened
 from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
@@ -41,7 +41,7 @@ class Noise:
 
     sigma0: Tensor
     inverse: list[Tensor]
-    layers: frozenset[int]
+    layers: Picked
     flat: bool
 
     def square(self, k: int) -> Tensor:
@@ -83,11 +83,11 @@ class NoisyGates:
         if not (0 < self.until <= 1 and 0 < self.floor <= 1 and 0 <= self.memory < 1):
             raise UsageError("expected 0 < until <= 1, 0 < floor <= 1 and 0 <= memory < 1")
 
-    def look(self, problem: Problem, x: Tensor) -> tuple[frozenset[int], bool]:
+    def look(self, problem: Problem, x: Tensor) -> tuple[Picked, bool]:
         """The gated layers, and whether some of them are flat."""
-        seen = find_layers(problem.peek, x[:2], every=True)
-        layers = select(self.layers, seen)
-        return layers, any(layer.phi.is_flat for layer in seen if layer.number in layers)
+        picked = problem.pick(self.layers, x)
+        seen = problem.inventory.layers if problem.inventory else ()
+        return picked, any(layer.phi.is_flat for layer in seen if layer.number in picked)
 
     def first_sigma(self, problem: Problem, x: Tensor) -> Tensor:
         """(B,) each row's own sigma0."""
@@ -157,7 +157,7 @@ class GraduatedGates(NoisyGates):
 
         def carry(call: Call) -> Tensor:
             k, h = next(layer), kept.pop()
-            difference = call.h - h
+            difference = call.moved(h)
             square = difference.square()
             state.remember(k, square.lerp_(state.square(k), self.memory) if known else square)
             return call.answer(call.phi.value(h) + call.phi.soft(h, state.inverse[k], left).push(difference))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from adrgd.activations import Slope
-from adrgd.gates import Call, Gates, noting
+from adrgd.gates import Call, Gates, Picked, noting
 from adrgd.rows import column
 from adrgd.solvers.graduated import LOGISTIC, NoisyGates
 from adrgd.solvers.softened import softened
@@ -40,7 +40,7 @@ class Travel:
     x: Tensor
     h: list[Tensor]
     square: list[Tensor]
-    layers: frozenset[int]
+    layers: Picked
     flat: bool
 
 
@@ -73,17 +73,18 @@ class SecantGates(NoisyGates):
         def slope(call: Call) -> Slope:
             k = len(h)
             h.append(call.saved().detach())
-            square.append(self._measured(h[k], state, k, moved))
+            square.append(self._measured(call, state, k, moved))
             inverse = square[k].clamp(min=1e-24).rsqrt_().mul_(column(LOGISTIC / state.sigma0, h[k]))
             return call.phi.soft(call.h, inverse, left)
 
         score, gradient = softened(problem, x, state.layers, slope)
         return Evaluation(score, gradient, replace(state, x=x, h=h, square=square))
 
-    def _measured(self, h: Tensor, state: Travel, k: int, moved: Tensor) -> Tensor:
+    def _measured(self, call: Call, state: Travel, k: int, moved: Tensor) -> Tensor:
         """The running mean of ||P_j||^2 of the k-th layer; rows that did not move keep theirs."""
+        h = call.h
         tiny = torch.finfo(h.dtype).tiny
-        fresh = (h - state.h[k]).square_().div_(column(moved.clamp(min=tiny), h))
+        fresh = call.moved(state.h[k]).square_().div_(column(moved.clamp(min=tiny), h))
         if not state.square:
             return fresh
         return fresh.lerp_(state.square[k], column(torch.where(moved > tiny, self.memory, 1.0).to(h.dtype), h))

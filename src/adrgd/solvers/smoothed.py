@@ -15,7 +15,7 @@ from torch import Tensor
 
 from adrgd.activations import Factor, Number, PiecewiseLinear, Slope
 from adrgd.errors import UsageError
-from adrgd.gates import Call, find_layers, select
+from adrgd.gates import Call, Picked
 from adrgd.rows import column
 from adrgd.solvers.softened import softened
 from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
@@ -38,10 +38,10 @@ class _AnnealedGates(ABC):
         if not 0 < self.until <= 1:
             raise UsageError(f"expected 0 < until <= 1, found {self.until}")
 
-    def start(self, problem: Problem, x: Tensor) -> frozenset[int]:
-        return select(self.layers, find_layers(problem.peek, x[:2]))
+    def start(self, problem: Problem, x: Tensor) -> Picked:
+        return problem.pick(self.layers, x, hinges=True)
 
-    def evaluate(self, problem: Problem, x: Tensor, state: frozenset[int], t: int) -> Evaluation:
+    def evaluate(self, problem: Problem, x: Tensor, state: Picked, t: int) -> Evaluation:
         left = 1 - t / (self.until * problem.steps)
         if left <= 0 or not state:
             score, gradient, _ = TrueGates().evaluate(problem, x, None, t)

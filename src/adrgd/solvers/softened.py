@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from adrgd.activations import Slope
-from adrgd.gates import Call, Gates
+from adrgd.gates import Call, Gates, Picked
 from adrgd.objective import Score
 from adrgd.solvers.solver import Problem
 
 
-def softened(
-    problem: Problem, x: Tensor, layers: frozenset[int], slope: Callable[[Call], Slope]
-) -> tuple[Score, Tensor]:
+def softened(problem: Problem, x: Tensor, layers: Picked, slope: Callable[[Call], Slope]) -> tuple[Score, Tensor]:
     """The true score at x, and the gradient that results when `slope` stands in for phi' in these layers."""
 
-    def soften(call: Call) -> Tensor:
+    def soften(call: Call) -> Any:
         with torch.no_grad():
             softer = slope(call)
         return call.with_slope(softer)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from adrgd.domain import BoundDomain
 from adrgd.errors import UsageError
+from adrgd.gates import ROWS, Gating, Inventory, Layers, Picked, look
 from adrgd.objective import Score
 from adrgd.rows import RowRandom
 
@@ -32,6 +33,8 @@ class Problem:
         restart: (B,) 0 for the first run of a row, 1, 2, ... for its restarts.
         steps: the number of iterations of the whole run.
         forwards, backwards: how many passes each of these rows has spent.
+        inventory: the activations of the objective, once a gate rule has asked for them.
+        gating: what it makes of them.
     """
 
     objective: Objective
@@ -43,6 +46,8 @@ class Problem:
     steps: int
     forwards: int = 0
     backwards: int = 0
+    inventory: Inventory | None = None
+    gating: Gating | None = None
 
     def score(self, x: Tensor) -> Score:
         """Evaluate the objective: one forward pass."""
@@ -63,6 +68,17 @@ class Problem:
     def peek(self, x: Tensor) -> Tensor:
         """The values of x, taken as the first of these rows, uncounted: for looking at the objective only."""
         return self._ask(x).value
+
+    def pick(self, layers: Layers, x: Tensor, *, hinges: bool = False) -> Picked:
+        """The layers that a gate rule is to work with; x are points of the first of these rows.
+
+        Args:
+            hinges: among the piecewise-linear ones only.
+        """
+        self.inventory = self.inventory or look(self.peek, x[:ROWS])
+        picked = self.inventory.pick(layers, hinges=hinges)
+        self.gating = Gating.of(self.inventory, picked, hinges=hinges)
+        return picked
 
     def _ask(self, x: Tensor) -> Score:
         x = x.clone()  # a network whose first operation is in place must not write into the solver's own x

@@ -26,12 +26,13 @@ from torch import Tensor, nn
 from adrgd.data import Images, load_data
 from adrgd.domain import Box, LinfBall
 from adrgd.errors import AdrgdError, UsageError
-from adrgd.maximize import Solution, maximize
+from adrgd.maximize import maximize
 from adrgd.models import new_model
 from adrgd.models.normalise import inside
 from adrgd.objective import Misclassify
 from adrgd.rows import RowRandom
 from adrgd.runs import Run, open_run
+from adrgd.solution import Solution
 from adrgd.solvers import PGD, Solver
 from adrgd.training.checkpoint import State, load, save
 from adrgd.training.config import Training

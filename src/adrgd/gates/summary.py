@@ -1,0 +1,84 @@
+"""How much of a network a solver's gates stand for, in numbers and in one sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from adrgd.activations import PiecewiseLinear
+from adrgd.gates.layers import Picked
+from adrgd.gates.look import Inventory, Other
+
+UNSELECTED = "it is not among the layers that were asked for"
+NO_HINGE = "it is not piecewise linear, and this solver's gates are hinges"
+
+
+@dataclass(frozen=True)
+class Gating:
+    """What a gated solver does with the activation calls of one evaluation.
+
+    Attributes:
+        gated: calls that have a gate, by kind.
+        plain: calls that have none, and why.
+    """
+
+    gated: Mapping[str, int] = field(default_factory=dict)
+    plain: tuple[Other, ...] = ()
+
+    @staticmethod
+    def of(inventory: Inventory, picked: Picked, *, hinges: bool) -> Gating:
+        """Sum up a choice of layers, for a solver that gates all kinds or only `hinges`."""
+        gated: Counter[str] = Counter()
+        left: Counter[Other] = Counter()
+        for layer in inventory.layers:
+            if layer.number in picked:
+                gated[layer.kind] += 1
+            else:
+                wrong = hinges and not isinstance(layer.phi, PiecewiseLinear)
+                left[Other(layer.kind, NO_HINGE if wrong else UNSELECTED, own=not wrong)] += 1
+        plain = tuple(Other(o.kind, o.why, o.own, count) for o, count in left.items())
+        return Gating(dict(gated), (*plain, *inventory.others))
+
+    @property
+    def seen(self) -> int:
+        """All nonlinear calls."""
+        return sum(self.gated.values()) + sum(other.count for other in self.plain)
+
+    @property
+    def lost(self) -> tuple[Other, ...]:
+        """The calls whose missing gate is nobody's wish."""
+        return tuple(other for other in self.plain if not other.own)
+
+    @property
+    def sentence(self) -> str:
+        """E.g. "gates for 5 of 7 nonlinear calls: 4 gelu, 1 relu; without: 2 softmax (...)"."""
+        if not self.seen:
+            return "no activation call was seen: the gradients are plain"
+        have = _list(self.gated.items())
+        words = f"gates for {sum(self.gated.values())} of {self.seen} nonlinear calls" + (f": {have}" if have else "")
+        without = "; ".join(f"{other.count} {other.kind} ({other.why})" for other in self.plain)
+        return f"{words}; without: {without}" if without else words
+
+    @property
+    def warning(self) -> str:
+        """What has to be said without being asked; empty where every activation has its gate."""
+        if not self.gated and not any(other.why == UNSELECTED for other in self.plain):
+            reason = "; ".join(f"{other.kind}: {other.why}" for other in self.plain)
+            return (
+                f"no activation is gated, so this solver follows plain gradients ({reason or 'none was seen'}); pass a "
+                "model whose activations are called from Python, or choose pgd"
+            )
+        if not self.lost:
+            return ""
+        reason = "; ".join(f"{other.count} {other.kind}: {other.why}" for other in self.lost)
+        return f"{sum(other.count for other in self.lost)} of {self.seen} nonlinear calls have no gate ({reason})"
+
+    def facts(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {"seen": self.seen, "gated": dict(self.gated), "plain": [asdict(other) for other in self.plain]}
+
+
+def _list(kinds: Any) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds)
