@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.autograd.forward_ad as dual
@@ -26,7 +26,7 @@ def hinge_values(function: Function, x: Tensor, layers: Selected = None) -> tupl
     """Evaluate the original network: its output, and h of every selected hinge (differentiable)."""
     hinges: list[Tensor] = []
 
-    def note(call: Call) -> Tensor:
+    def note(call: Call) -> Any:
         h = call.saved()
         hinges.extend(h - at if at else h for at in call.hinges.breaks)
         return call.original()
@@ -50,7 +50,7 @@ def gated(function: Function, x: Tensor, gates: list[Tensor], layers: Selected =
     hinges: list[Tensor] = []
     left: Iterator[Tensor] = iter(gates)
 
-    def replace(call: Call) -> Tensor:
+    def replace(call: Call) -> Any:
         h = call.saved()
         own = list(islice(left, len(call.hinges.breaks)))
         if len(own) < len(call.hinges.breaks):

@@ -1,7 +1,7 @@
 """Choices between numbers: the larger or smaller of two, and the largest or smallest along some axes.
 
-max(a, b) = b + relu(a - b) and min(a, b) = a - relu(a - b) are hinges of the difference. The largest of many is softened
-like a max-pooling whose one window covers the axes: by the chance of each entry to be the largest under noise.
+max(a, b) = b + relu(a - b) and min(a, b) = a - relu(a - b) are hinges of the difference. The largest of many is
+softened like a max-pooling whose one window covers the axes: by the chance of each entry to be the largest under noise.
 """
 
 from __future__ import annotations

@@ -21,8 +21,24 @@ from adrgd.activations.known import known
 
 JOINING = frozenset(
     (
-        "mul", "__mul__", "__rmul__", "multiply", "div", "__truediv__", "true_divide", "divide", "where",
-        "masked_fill", "pow", "__pow__", "__rpow__", "log", "log1p", "reciprocal", "__rdiv__", "__rtruediv__",
+        "mul",
+        "__mul__",
+        "__rmul__",
+        "multiply",
+        "div",
+        "__truediv__",
+        "true_divide",
+        "divide",
+        "where",
+        "masked_fill",
+        "pow",
+        "__pow__",
+        "__rpow__",
+        "log",
+        "log1p",
+        "reciprocal",
+        "__rdiv__",
+        "__rtruediv__",
         "sqrt",
     )
 )
@@ -30,22 +46,80 @@ JOINING = frozenset(
 
 FOLLOWED = JOINING | frozenset(
     (
-        "add", "__add__", "__radd__", "sub", "__sub__", "__rsub__", "rsub", "subtract", "neg", "__neg__", "negative",
-        "square", "exp", "expm1", "erf", "sigmoid", "tanh", "softplus", "relu", "relu6", "clamp", "clamp_min",
-        "clamp_max", "hardtanh", "hardsigmoid", "abs", "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__",
-        "__le__", "greater", "less", "sign", "heaviside", "float", "double", "half", "bfloat16", "to", "type_as",
-        "logsigmoid", "elu",
+        "add",
+        "__add__",
+        "__radd__",
+        "sub",
+        "__sub__",
+        "__rsub__",
+        "rsub",
+        "subtract",
+        "neg",
+        "__neg__",
+        "negative",
+        "square",
+        "exp",
+        "expm1",
+        "erf",
+        "sigmoid",
+        "tanh",
+        "softplus",
+        "relu",
+        "relu6",
+        "clamp",
+        "clamp_min",
+        "clamp_max",
+        "hardtanh",
+        "hardsigmoid",
+        "abs",
+        "gt",
+        "ge",
+        "lt",
+        "le",
+        "__gt__",
+        "__ge__",
+        "__lt__",
+        "__le__",
+        "greater",
+        "less",
+        "sign",
+        "heaviside",
+        "float",
+        "double",
+        "half",
+        "bfloat16",
+        "to",
+        "type_as", "zeros_like", "ones_like", "full_like",
+        "logsigmoid",
+        "elu",
     )
 )
 BENDING = frozenset(
     (
-        "pow", "__pow__", "__rpow__", "log", "log1p", "reciprocal", "__rdiv__", "__rtruediv__", "sqrt",
+        "pow",
+        "__pow__",
+        "__rpow__",
+        "log",
+        "log1p",
+        "reciprocal",
+        "__rdiv__",
+        "__rtruediv__",
+        "sqrt",
         "masked_fill",
     )
 )
 MASKS = frozenset(
     (
-        "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__", "greater", "less",
+        "gt",
+        "ge",
+        "lt",
+        "le",
+        "__gt__",
+        "__ge__",
+        "__lt__",
+        "__le__",
+        "greater",
+        "less",
     )
 )
 
@@ -115,8 +189,7 @@ class Expressions:
         if phi is None:
             self.broken |= expression.parts
             return None
-        name = getattr(phi, "name", type(phi).__name__)
-        return Found(base, phi, name=f"{name}, written out", parts=expression.parts)
+        return Found(base, phi, name=f"{phi.name}, written out", parts=expression.parts)
 
     def depends(self, mask: Tensor) -> bool:
         """Whether a mask was made by comparing numbers that gradients flow through."""
@@ -182,13 +255,35 @@ class Nothing(Expressions):
 
 _STRAIGHT = frozenset(
     (
-        "div", "__truediv__", "true_divide", "divide", "float", "double", "half", "bfloat16", "to", "type_as",
+        "div",
+        "__truediv__",
+        "true_divide",
+        "divide",
+        "float",
+        "double",
+        "half",
+        "bfloat16",
+        "to",
+        "type_as",
     )
 )
 _STRAIGHT_BOTH = frozenset(
     (
-        "mul", "__mul__", "__rmul__", "multiply", "add", "__add__", "__radd__", "sub", "__sub__", "__rsub__", "rsub",
-        "subtract", "neg", "__neg__", "negative",
+        "mul",
+        "__mul__",
+        "__rmul__",
+        "multiply",
+        "add",
+        "__add__",
+        "__radd__",
+        "sub",
+        "__sub__",
+        "__rsub__",
+        "rsub",
+        "subtract",
+        "neg",
+        "__neg__",
+        "negative",
     )
 )
 _names: dict[Any, str] = {}

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adrgd.activations.hinges import PiecewiseLinear
+from adrgd.activations.hinges import RELU, PiecewiseLinear
 from adrgd.activations.recognise import RECOGNISERS
 from adrgd.activations.slopes import Activation, Factor
 
@@ -78,7 +78,8 @@ def _search(function: Callable[[Tensor], Tensor]) -> Activation | None:
 def _candidates(function: Callable[[Tensor], Tensor], at_probe: float) -> Iterator[Activation]:
     left, right = (float(function(GRID.new_tensor([at]))[0]) for at in (-1.0, 1.0))
     if right != -left and math.isfinite(left + right):
-        yield PiecewiseLinear((0.0,), (right + left,), -left)
+        relu = (left, right) == (0.0, 1.0)
+        yield RELU if relu else PiecewiseLinear((0.0,), (right + left,), -left, name="leaky_relu")
     for named, options in NAMED:
         phi = _phi(named, options)
         if phi is None:

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 KEEPS_OWN = frozenset(
     (
-        "softmax", "log_softmax", "softmin", "_softmax", "_log_softmax", "gumbel_softmax", "layer_norm",
-        "native_layer_norm", "group_norm", "native_group_norm", "instance_norm", "batch_norm", "rms_norm",
-        "local_response_norm", "normalize", "scaled_dot_product_attention", "multi_head_attention_forward",
+        "softmax",
+        "log_softmax",
+        "softmin",
+        "_softmax",
+        "_log_softmax",
+        "gumbel_softmax",
+        "layer_norm",
+        "native_layer_norm",
+        "group_norm",
+        "native_group_norm",
+        "instance_norm",
+        "batch_norm",
+        "rms_norm",
+        "local_response_norm",
+        "normalize",
+        "scaled_dot_product_attention",
+        "multi_head_attention_forward",
         "logsumexp",
     )
 )
@@ -49,8 +63,21 @@ HIDES = {
 
 MOVES_ROWS = frozenset(
     (
-        "transpose", "transpose_", "permute", "movedim", "moveaxis", "swapaxes", "swapdims", "t", "einsum",
-        "tensordot", "unfold", "stack", "T", "mT", "multi_head_attention_forward",
+        "transpose",
+        "transpose_",
+        "permute",
+        "movedim",
+        "moveaxis",
+        "swapaxes",
+        "swapdims",
+        "t",
+        "einsum",
+        "tensordot",
+        "unfold",
+        "stack",
+        "T",
+        "mT",
+        "multi_head_attention_forward",
     )
 )
 """Functions after which the rows of the batch may be along another dimension."""

@@ -8,6 +8,7 @@ convolutions alike, without knowing how they are written.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,7 +80,7 @@ class _Stage:
         """Feed z (B, inputs) into the stage; x is what the network itself is given."""
         seen: list[Tensor] = []
 
-        def replace(call: Call) -> Tensor:
+        def replace(call: Call) -> Any:
             at = [layer.number for layer in self.layers].index(call.layer)
             if at == self.k:
                 seen.append(call.h.flatten(1).clone())

@@ -11,9 +11,29 @@ from torch.autograd.function import BackwardCFunction
 
 ACTIVATIONS = frozenset(
     (
-        "Relu", "Gelu", "Silu", "Elu", "Softplus", "Sigmoid", "Tanh", "LeakyRelu", "Hardtanh", "Hardswish",
-        "Hardsigmoid", "Mish", "LogSigmoid", "LogSigmoidForward", "Softshrink", "Hardshrink", "Threshold",
-        "PreluKernel", "RreluWithNoise", "Glu", "MaxPool2DWithIndices", "MaxPool3DWithIndices", "Erf",
+        "Relu",
+        "Gelu",
+        "Silu",
+        "Elu",
+        "Softplus",
+        "Sigmoid",
+        "Tanh",
+        "LeakyRelu",
+        "Hardtanh",
+        "Hardswish",
+        "Hardsigmoid",
+        "Mish",
+        "LogSigmoid",
+        "LogSigmoidForward",
+        "Softshrink",
+        "Hardshrink",
+        "Threshold",
+        "PreluKernel",
+        "RreluWithNoise",
+        "Glu",
+        "MaxPool2DWithIndices",
+        "MaxPool3DWithIndices",
+        "Erf",
     )
 )
 """Backward nodes of activations, without their ending."""

@@ -30,8 +30,8 @@ class Layout:
         if self.kind == "along":
             return t.movedim(self.dim, 0) if self.dim else t
         if self.kind == "blocks":
-            return t.unflatten(0, (-1, self.each))
-        return t.unflatten(0, (self.each, -1)).transpose(0, 1)
+            return t.reshape(-1, self.each, *t.shape[1:])
+        return t.reshape(self.each, -1, *t.shape[1:]).transpose(0, 1)
 
     def back(self, t: Tensor) -> Tensor:
         """The inverse of `rows_first`."""

@@ -186,7 +186,7 @@ def _keeps(layer: Layer, layout: Layout) -> bool:
 
 
 def _kind(found: Found) -> str:
-    return found.name or getattr(found.phi, "name", type(found.phi).__name__)
+    return found.name or found.phi.name
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

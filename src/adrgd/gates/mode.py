@@ -24,7 +24,7 @@ from adrgd.gates.eager import eager
 from adrgd.gates.layers import Picked, Selected
 from adrgd.gates.layouts import ROWS_FIRST
 
-RECOGNISE = {**RECOGNISERS, **CHOICES, **UNITS}
+RECOGNISE: dict[Any, Callable[..., Any]] = {**RECOGNISERS, **CHOICES, **UNITS}
 NONE = Nothing()
 
 
@@ -49,11 +49,11 @@ class Gates(TorchFunctionMode):
     def __enter__(self) -> Self:
         self.contexts.append(eager())
         self.contexts[-1].__enter__()
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         self.contexts.pop().__exit__(*error)
 
     def __torch_function__(

@@ -15,7 +15,7 @@ from adrgd.errors import DataError, ModelError, UsageError
 from adrgd.latent.operators import Identity, Operator
 from adrgd.latent.solvers import latent_solver
 from adrgd.maximize import maximize
-from adrgd.models.checks import check_mode
+from adrgd.modes import check_mode
 from adrgd.rows import RowRandom
 from adrgd.solvers import Solver
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from adrgd.errors import ModelError
+from adrgd.errors import ModelError, UsageError
+from adrgd.models.program import relative_gap
+from adrgd.modes import check_mode
 
 REPEAT_EPSILONS = 100
 """How far two calls on the same batch may differ, in units of the type's precision."""
@@ -15,6 +17,42 @@ BATCH_EPSILONS = 1000
 
 GPU_TOLERANCE = 1e-2
 """The same on a GPU, where convolutions may round to TF32, in a way that depends on the size of the batch."""
+
+
+def check_model(module: nn.Module, x: Tensor) -> None:
+    """Run a model up to three times on a batch, and raise an error if its inputs cannot be optimised row by row.
+
+    Args:
+        module: takes (B, ...) and returns logits (B, C).
+        x: a batch (B, ...) of at least two rows, on the device and of the type of the module.
+
+    Raises:
+        ModelError: a part of it is in train mode; it cannot take the batch; its logits are not (B, C) with C >= 2,
+            not floating-point or not finite; two calls differ; or a row's logits depend on the other rows.
+        UsageError: the batch has fewer than two rows.
+    """
+    if x.ndim < 2 or x.shape[0] < 2:
+        raise UsageError(
+            f"expected a batch of at least two rows to check the model with, found shape {tuple(x.shape)}; pass more"
+        )
+    check_mode(module)
+    with torch.no_grad():
+        logits = _call(module, x)
+        _check_logits(logits, x)
+        again, alone = _call(module, x), _call(module, x[:1])
+    epsilon = torch.finfo(logits.dtype).eps
+    gap = relative_gap(again, logits)
+    if gap > REPEAT_EPSILONS * epsilon:
+        raise ModelError(
+            f"expected the same logits from two calls on the same batch, found a difference of {gap:.2g} of the "
+            "largest; remove the randomness (noise, dropout, random crops) from the model"
+        )
+    gap = relative_gap(alone, logits[:1])
+    if gap > max(BATCH_EPSILONS * epsilon, GPU_TOLERANCE if x.is_cuda else 0.0):
+        raise ModelError(
+            f"expected a row's logits not to depend on the rest of its batch, found a difference of {gap:.2g} of the "
+            "largest when the first row is alone; remove what mixes rows, such as batch statistics"
+        )
 
 
 def _call(module: nn.Module, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -155,7 +156,7 @@ class GraduatedGates(NoisyGates):
         known, layer = bool(state.inverse), iter(range(len(kept)))
         kept.reverse()  # so that each layer's values are given up as soon as they are used
 
-        def carry(call: Call) -> Tensor:
+        def carry(call: Call) -> Any:
             k, h = next(layer), kept.pop()
             difference = call.moved(h)
             square = difference.square()
