@@ -196,7 +196,7 @@ def test_a_success_beats_any_failure() -> None:
 
 
 def test_flat_objectives_are_named() -> None:
-    solution = maximize(lambda x: (0 * x).sum(1), torch.zeros(2, 3), domain=BOX, steps=3)
+    solution = maximize(lambda x: (0 * x).sum(1), torch.zeros(2, 3), domain=BOX, solver=PGD(), steps=3)
     assert solution.status.tolist() == [Status.FLAT, Status.FLAT]
     assert "flat" in Status.FLAT.sentence
 
@@ -214,21 +214,57 @@ def test_on_iteration_sees_the_best_so_far(mlp: nn.Module, x0: Tensor) -> None:
     assert torch.equal(seen[-1], solution.value)
 
 
-def test_a_value_that_is_not_finite_names_row_and_iteration() -> None:
+def test_a_row_whose_value_is_not_finite_ends_alone() -> None:
     def objective(x: Tensor) -> Tensor:
         return torch.where(x.sum(1) > 1.5, torch.nan, x.sum(1))
 
     x0 = torch.tensor([[-1.0, -1.0], [0.5, 0.9]])
     solver = PGD(step=Steepest(length=0.1, schedule="constant"))
-    with pytest.raises(NonFiniteError, match="row 1 at iteration 1") as caught:
-        maximize(objective, x0, domain=BOX, solver=solver, steps=10)
-    assert (caught.value.row, caught.value.iteration) == (1, 1)
-    assert torch.equal(caught.value.solution.x[1], x0[1])
+    solution = maximize(objective, x0, domain=BOX, solver=solver, steps=10)
+    assert solution.status.tolist() == [Status.SPENT, Status.NOT_FINITE]
+    assert torch.equal(solution.x[1], x0[1])
+    assert solution.forwards.tolist() == [11, 2]
+    assert torch.allclose(solution.value[0], torch.tensor(0.0), atol=1e-6)
 
 
-def test_a_gradient_that_is_not_finite_is_an_error_too() -> None:
-    with pytest.raises(NonFiniteError, match="gradient"):
-        maximize(lambda x: x.abs().sqrt().sum(1), torch.zeros(1, 2), domain=BOX, solver=PGD(), steps=3)
+def test_a_row_whose_gradient_is_not_finite_ends_alone() -> None:
+    x0 = torch.tensor([[0.0, 0.0], [0.1, 0.2]])
+    solution = maximize(lambda x: x.abs().sqrt().sum(1), x0, domain=BOX, solver=PGD(), steps=3)
+    assert solution.status.tolist() == [Status.NOT_FINITE, Status.SPENT]
+    assert solution.value[1] > 1.9
+
+
+def test_no_finite_value_at_all_is_an_error() -> None:
+    with pytest.raises(NonFiniteError, match="row 0 at iteration 0") as caught:
+        maximize(lambda x: x.sum(1) + torch.nan, torch.zeros(2, 3), domain=BOX, solver=PGD(), steps=3)
+    assert (caught.value.row, caught.value.iteration) == (0, 0)
+
+
+def test_the_true_gradient_stands_in_where_softened_ones_overflow() -> None:
+    """Soft gates let a gradient through the closed ReLU of row 0, where the root behind it has an infinite slope."""
+
+    def objective(x: Tensor) -> Tensor:
+        return torch.where(x[:, 0] < 0, 0.0, F.relu(x[:, 0])).sqrt() + x[:, 1]
+
+    x0 = torch.tensor([[-0.2, 0.0], [0.5, 0.0]])
+    solution = maximize(objective, x0, domain=LinfBall(x0, 0.1), solver=GraduatedADR(), steps=10)
+    assert solution.status.tolist() == [Status.SPENT, Status.SPENT]
+
+
+@pytest.mark.parametrize("name", ["pgd", "graduated", "adr"])
+def test_parts_in_train_mode_are_refused_before_they_run(name: str, x0: Tensor) -> None:
+    network = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2)).requires_grad_(False)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(ModelError, match=r"BatchNorm1d in train mode; call \.eval\(\)"):
+        maximize(Output(network), x0, domain=BOX, solver=make_solver(name), steps=2)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("wrong", ["dtype", "shape"])
+def test_an_objective_that_cannot_take_x_is_one_sentence(wrong: str, mlp: nn.Module, x0: Tensor) -> None:
+    x0 = x0.double() if wrong == "dtype" else x0[:, :3]
+    with pytest.raises(UsageError, match=r"the objective cannot take x of shape .* pass x0 as"):
+        maximize(Output(mlp), x0, domain=BOX, steps=2)
 
 
 def test_random_objectives_are_refused(x0: Tensor) -> None:

@@ -89,7 +89,10 @@ FOLLOWED = JOINING | frozenset(
         "half",
         "bfloat16",
         "to",
-        "type_as", "zeros_like", "ones_like", "full_like",
+        "type_as",
+        "zeros_like",
+        "ones_like",
+        "full_like",
         "logsigmoid",
         "elu",
     )
@@ -108,20 +111,8 @@ BENDING = frozenset(
         "masked_fill",
     )
 )
-MASKS = frozenset(
-    (
-        "gt",
-        "ge",
-        "lt",
-        "le",
-        "__gt__",
-        "__ge__",
-        "__lt__",
-        "__le__",
-        "greater",
-        "less",
-    )
-)
+ITSELF = ("x",)
+DEPTH = 6  # tensors back that something may be a function of
 
 
 @dataclass(frozen=True)
@@ -134,7 +125,6 @@ class Expression:
         key: how it is written; two expressions with one key are the same function.
         run: the function, on any tensor.
         parts: the numbers of the activation calls in it.
-        linear: a multiple of base plus a constant.
         joined: made of several parts that depend on base, or by a function that bends one.
     """
 
@@ -142,20 +132,22 @@ class Expression:
     version: int
     key: tuple[Any, ...]
     run: Callable[[Tensor], Tensor]
-    parts: frozenset[int]
-    linear: bool
-    joined: bool
+    parts: frozenset[int] = frozenset()
+    joined: bool = False
 
 
 class Expressions:
     """Follows elementwise functions through one forward pass.
+
+    A tensor is a function of itself, of what it was made from, of what that was made from, and so on: what is written
+    with a scaled tensor is an activation of that tensor, and that is tried before what lies further back.
 
     Attributes:
         broken: the numbers of calls that are factors of something that was not recognised.
     """
 
     def __init__(self) -> None:
-        self.of: dict[int, tuple[weakref.ref[Tensor], int, Expression]] = {}
+        self.of: dict[int, tuple[weakref.ref[Tensor], int, list[Expression]]] = {}
         self.broken: set[int] = set()
 
     def note(
@@ -168,79 +160,66 @@ class Expressions:
         """
         if not isinstance(answer, Tensor) or (found is not None and (found.name or found.in_place)):
             return
-        expression = self._build(func, args, kwargs)
-        if expression is None:
+        expressions = self._build(func, args, kwargs)
+        if not expressions:
             return
         if found is not None:
-            expression = replace(expression, parts=expression.parts | {layer}, linear=False)
+            expressions = [replace(expression, parts=expression.parts | {layer}) for expression in expressions]
         if len(self.of) > 4096:
             self.of = {key: entry for key, entry in self.of.items() if entry[0]() is not None}
-        self.of[id(answer)] = (weakref.ref(answer), answer._version, expression)
+        self.of[id(answer)] = (weakref.ref(answer), answer._version, expressions)
 
     def match(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found | None:
         """The activation that this call completes."""
         if _name(func) not in JOINING:
             return None
-        expression = self._build(func, args, kwargs)
-        base = None if expression is None else expression.base()
-        if expression is None or base is None or not expression.joined or not base.is_floating_point():
-            return None
-        phi = known(expression.key, expression.run)
-        if phi is None:
+        for expression in (joined := [e for e in self._build(func, args, kwargs) if e.joined]):
+            base, phi = expression.base(), known(expression.key, expression.run)
+            if phi is not None and base is not None and base.is_floating_point():
+                return Found(base, phi, name=f"{phi.name}, written out", parts=expression.parts)
+        for expression in joined:
             self.broken |= expression.parts
-            return None
-        return Found(base, phi, name=f"{phi.name}, written out", parts=expression.parts)
+        return None
 
     def depends(self, mask: Tensor) -> bool:
         """Whether a mask was made by comparing numbers that gradients flow through."""
-        entry = self.of.get(id(mask))
-        if entry is None or entry[0]() is not mask:
-            return False
-        base = entry[2].base()
-        return base is not None and base.requires_grad
+        bases = [expression.base() for expression in self._known(mask)]
+        return any(base is not None and base.requires_grad for base in bases)
 
-    def _build(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Expression | None:
+    def _build(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Expression]:
+        """What the call computes, as a function of each tensor that all its operands are functions of."""
         name = _name(func)
         if name not in FOLLOWED or not args or "out" in kwargs:
-            return None
-        operands: list[Expression | float] = []
-        for value in (*args, *kwargs.values()):
-            operand = self._operand(value, name)
-            if operand is None:
-                return None
-            operands.append(operand)
-        moving = [operand for operand in operands if isinstance(operand, Expression)]
-        if not moving or any(operand.base() is not moving[0].base() for operand in moving):
-            return None
-        if all(operand.key == ("x",) for operand in moving) and len(moving) > 1 and name not in MASKS:
-            return None  # x * x and its like
-        keys = tuple(o.key if isinstance(o, Expression) else o for o in operands)
-        words = tuple(kwargs)
-        count = len(args)
+            return []
+        operands = [self._operand(value) for value in (*args, *kwargs.values())]
+        moving = [operand for operand in operands if isinstance(operand, list)]
+        if not moving or any(operand is None for operand in operands):
+            return []
+        built = []
+        for first in moving[0]:
+            chosen = [next((e for e in operand if e.base() is first.base()), None) for operand in moving]
+            if all(e is not None for e in chosen) and not (
+                len(chosen) > 1 and {e.key for e in chosen if e} == {ITSELF}
+            ):
+                rest = iter(chosen)
+                values = [next(rest) if isinstance(operand, list) else operand for operand in operands]
+                built.append(_combined(func, name, values, len(args), tuple(kwargs), first))
+        return built[:DEPTH]
 
-        def run(t: Tensor) -> Tensor:
-            values = [o.run(t) if isinstance(o, Expression) else o for o in operands]
-            result: Tensor = func(*values[:count], **dict(zip(words, values[count:], strict=True)))
-            return result
-
-        straight = len(moving) == 1 and moving[0].linear and name in _STRAIGHT and not isinstance(args[0], float | int)
-        linear = straight or (len(moving) == 1 and moving[0].linear and name in _STRAIGHT_BOTH)
-        parts = frozenset[int]().union(*(operand.parts for operand in moving))
-        joined = len(moving) > 1 or name in BENDING
-        return Expression(moving[0].base, moving[0].version, (name, *keys, *words), run, parts, linear, joined)
-
-    def _operand(self, value: Any, name: str) -> Expression | Any | None:
+    def _operand(self, value: Any) -> list[Expression] | Any:
+        """A number as it is; a tensor as functions of tensors; None for what makes no function of one number."""
         if not isinstance(value, Tensor):
-            return value if isinstance(value, float | int | str | torch.dtype | bool) else None
-        entry = self.of.get(id(value))
-        if entry is not None and entry[0]() is value and entry[1] == value._version:
-            expression = entry[2]
-            base = expression.base()
-            if base is not None and base._version == expression.version:
-                return expression
-        if value.dim() == 0 and not value.requires_grad:
+            return value if isinstance(value, float | int | str | torch.dtype) else None
+        known_as = self._known(value)
+        if not known_as and value.dim() == 0 and not value.requires_grad:
             return float(value)
-        return Expression(weakref.ref(value), value._version, ("x",), lambda t: t, frozenset(), True, False)
+        return [Expression(weakref.ref(value), value._version, ITSELF, lambda t: t), *known_as]
+
+    def _known(self, value: Tensor) -> list[Expression]:
+        entry = self.of.get(id(value))
+        if entry is None or entry[0]() is not value or entry[1] != value._version:
+            return []
+        return [e for e in entry[2] if (base := e.base()) is not None and base._version == e.version]
 
 
 class Nothing(Expressions):
@@ -253,39 +232,22 @@ class Nothing(Expressions):
         return None
 
 
-_STRAIGHT = frozenset(
-    (
-        "div",
-        "__truediv__",
-        "true_divide",
-        "divide",
-        "float",
-        "double",
-        "half",
-        "bfloat16",
-        "to",
-        "type_as",
-    )
-)
-_STRAIGHT_BOTH = frozenset(
-    (
-        "mul",
-        "__mul__",
-        "__rmul__",
-        "multiply",
-        "add",
-        "__add__",
-        "__radd__",
-        "sub",
-        "__sub__",
-        "__rsub__",
-        "rsub",
-        "subtract",
-        "neg",
-        "__neg__",
-        "negative",
-    )
-)
+def _combined(
+    func: Any, name: str, values: list[Any], count: int, words: tuple[str, ...], first: Expression
+) -> Expression:
+    """func(*values[:count], **values[count:]) on expressions of one base, that of `first`."""
+    parts = [value for value in values if isinstance(value, Expression)]
+
+    def run(t: Tensor) -> Tensor:
+        numbers = [value.run(t) if isinstance(value, Expression) else value for value in values]
+        result: Tensor = func(*numbers[:count], **dict(zip(words, numbers[count:], strict=True)))
+        return result
+
+    key = (name, *(value.key if isinstance(value, Expression) else value for value in values), *words)
+    numbers = frozenset[int]().union(*(part.parts for part in parts))
+    return Expression(first.base, first.version, key, run, numbers, len(parts) > 1 or name in BENDING)
+
+
 _names: dict[Any, str] = {}
 
 

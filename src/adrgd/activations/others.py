@@ -22,9 +22,21 @@ KEEPS_OWN = frozenset(
         "scaled_dot_product_attention",
         "multi_head_attention_forward",
         "logsumexp",
+        "exp",
+        "exp2",
+        "expm1",
+        "square",
+        "pow",
+        "sqrt",
+        "rsqrt",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
     )
 )
-"""Normalisations and weights that sum to one: softening them entry by entry would break what they balance."""
+"""Normalisations, weights that sum to one, and the roots and powers that these are made of: softening them entry by
+entry would break what they balance."""
 
 HIDES = {
     "lstm": "a whole recurrent layer is one call; its gradients stay plain unless it is written with cells",
