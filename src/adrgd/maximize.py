@@ -66,11 +66,16 @@ def maximize(
         ModelError: the objective is random or mixes rows, holds a part in train mode, or lacks required gates.
         NonFiniteError: no row has a finite value. A single row that loses its own ends with `Status.NOT_FINITE`.
     """
+    if torch.is_inference_mode_enabled():
+        raise UsageError(
+            "maximize needs gradients and runs inside torch.inference_mode(); call it outside of that block"
+        )
     solver = solver or GraduatedADR()
     run = _Run(objective, x0, domain, solver, steps, restarts, first_restart, seed, identity, history, group)
     if check:
         _check_rows(run.problem, run.x)
-    run.loop(stop_at_goal, require_gates, on_iteration)
+    with torch.enable_grad():
+        run.loop(stop_at_goal, require_gates, on_iteration)
     return run.solution()
 
 

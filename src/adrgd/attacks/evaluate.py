@@ -15,6 +15,8 @@ from adrgd.attacks.standard import Standard, run_standard
 from adrgd.attacks.threat import Threat
 from adrgd.errors import AdrgdError, UsageError
 from adrgd.maximize import maximize
+from adrgd.models.fitting import fitted
+from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Score, find_loss
 from adrgd.solvers import GraduatedADR, Solver
 
@@ -99,11 +101,13 @@ def attack_batch(
 
     Raises:
         DataError: images leave the range, or labels are not classes of the model.
-        ModelError: the logits are not finite, or not (B, C).
+        ModelError: the logits are not finite, or not (B, C), or a part of the model is in train mode.
     """
     began = time.perf_counter()
     index = torch.arange(len(images)) if index is None else index
-    case = Case.of(model, images, labels, index, attack.threat, loss=attack.loss, seed=attack.seed)
+    model = fitted(model, images)
+    with only_in_eval_mode():
+        case = Case.of(model, images, labels, index, attack.threat, loss=attack.loss, seed=attack.seed)
     clean = case.clean
     best = Best(clean, attack.steps)
     if isinstance(attack.solver, Standard):

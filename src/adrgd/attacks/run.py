@@ -13,6 +13,7 @@ from torch import nn
 
 from adrgd.attacks.batches import Batch, Workers, split
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
+from adrgd.attacks.gating import attack_gating, check_gates, facts
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.data import Images
@@ -36,6 +37,7 @@ def run_attack(
     resume: bool = False,
     advance: Advance | None = None,
     workers: Workers | None = None,
+    require_gates: bool = False,
 ) -> dict[str, Any]:
     """Attack every image, save everything under `out`, and return the summary.
 
@@ -45,14 +47,19 @@ def run_attack(
     Args:
         workers: what works on the batches, e.g. `adrgd.attacks.ray_workers.RayWorkers()`; this process unless given.
 
+        require_gates: stop if the solver is a gated one and an activation of the model has no gate.
+
     Raises:
-        ModelError: the model is in train mode, random, or mixes the rows of a batch.
+        ModelError: the model is in train mode, random, mixes the rows of a batch, or lacks required gates.
         RunFolderError: `out` belongs to another run, or is damaged.
         DataError: nothing is left to attack.
     """
     given, images = len(images), _attackable(images, attack)
     probe = images.images[: max(2, min(8, len(images)))].to(device)
     check_model(model, probe if len(probe) > 1 else probe.repeat_interleave(2, 0))
+    gating = attack_gating(model, probe, attack.solver)
+    if require_gates:
+        check_gates(gating)
     with RunFolder(out, config, resume=resume) as folder:
         waiting = [batch for batch in split(images, batch_size) if not folder.done(batch.start)]
         done, broken = len(images) - sum(map(len, waiting)), 0
@@ -66,6 +73,7 @@ def run_attack(
         folder.merge()
         table = folder.results()
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks()
+        summary["gates"] = facts(gating)
         folder.write_summary(summary)
         write_report(folder, images, table, summary)
     return summary

@@ -21,6 +21,7 @@ COMMANDS = {
     "train": "train a classifier on clean or adversarial images",
     "reconstruct": "find the codes of a generator that explain what was measured of images",
     "rl": "train agents whose actions are refined by maximising the critic, and watch them",
+    "inspect": "show a model as the solvers see it: activations, gates, problems",
     "list": "show solvers, presets, losses, bundled models and data",
 }
 

@@ -53,6 +53,8 @@ class Options:
     """Any wrong class will do (the default)."""
     loss: str = "cross-entropy"
     """cross-entropy, margin, dlr or normalised-cross-entropy."""
+    require_gates: bool = False
+    """Stop, instead of warning, when the solver is a gated one and an activation of the model has no gate."""
     keep_going: bool = False
     """Go on raising the loss of images that are broken already."""
     limit: int | None = None
@@ -103,7 +105,7 @@ def command(argv: list[str]) -> int:
         task = bar.add_task("attacking", total=len(images))
         return run_attack(
             model.module, images, attack, out, config=_config(options, attack, solver), batch_size=options.batch_size,
-            device=device, resume=run.resume, workers=workers,
+            device=device, resume=run.resume, workers=workers, require_gates=options.require_gates,
             advance=lambda done, broken: bar.update(task, completed=done, description=f"{broken} broken"),
         )  # fmt: skip
 
@@ -133,16 +135,21 @@ def _config(options: Options, attack: Attack, solver: Solver | Standard) -> dict
 
 def _table(summary: dict[str, Any]) -> Table:
     (low, high), config = summary["success_interval_95"], summary["config"]
-    rows = _working(config["solver"]) | {
-        "images": f"{summary['images']}",
-        "success rate": f"{summary['success_rate']:.4f}  ({low:.3f} to {high:.3f})",
-        "clean accuracy": f"{summary['clean_accuracy']:.4f}",
-        "robust accuracy": f"{summary['robust_accuracy']:.4f}",
-        "mean loss, clean -> adversarial": f"{summary['mean_clean_loss']:.4f} -> {summary['mean_loss']:.4f}",
-        "forward / backward passes": f"{summary['forward_passes']} / {summary['backward_passes']}",
-        "seconds": f"{summary['seconds']:.1f}",
-        "seed": f"{summary['seed']}",
-    }
+    gates = summary.get("gates")
+    rows = (
+        _working(config["solver"])
+        | ({"gates": gates["sentence"]} if gates else {})
+        | {
+            "images": f"{summary['images']}",
+            "success rate": f"{summary['success_rate']:.4f}  ({low:.3f} to {high:.3f})",
+            "clean accuracy": f"{summary['clean_accuracy']:.4f}",
+            "robust accuracy": f"{summary['robust_accuracy']:.4f}",
+            "mean loss, clean -> adversarial": f"{summary['mean_clean_loss']:.4f} -> {summary['mean_loss']:.4f}",
+            "forward / backward passes": f"{summary['forward_passes']} / {summary['backward_passes']}",
+            "seconds": f"{summary['seconds']:.1f}",
+            "seed": f"{summary['seed']}",
+        }
+    )
     return figures(f"{config['solver']['name']}, {config['threat']['norm']} {config['threat']['eps']:g}", rows)
 
 
@@ -152,4 +159,4 @@ def _working(solver: dict[str, Any]) -> dict[str, str]:
         return {"budget, passes an image": f"{solver['budget']}"}
     step = solver["step"]
     length = step.get("length", step.get("rate"))
-    return {"gates, step": f"{solver['gates']['rule']}, {step['rule']} {length:g}, {step['schedule']}"}
+    return {"gate rule, step": f"{solver['gates']['rule']}, {step['rule']} {length:g}, {step['schedule']}"}

@@ -57,6 +57,8 @@ class Options:
     loss: str = "cross-entropy"
     """cross-entropy, margin, dlr or normalised-cross-entropy: what our solvers raise, and what all
     results are measured by."""
+    require_gates: bool = False
+    """Stop, instead of warning, where one of our gated solvers meets an activation that has no gate."""
     keep_going: bool = False
     """Go on raising the loss of images that are broken already."""
     limit: int | None = None
@@ -89,7 +91,7 @@ def command(argv: list[str]) -> int:
         return run_matrix(
             {spec: model.module for spec, model in models.items()}, images, entrants, out, eps=options.eps,
             norm=options.norm, target=options.targeted, seed=run.seed, batch_size=options.batch_size, device=device,
-            config=_config(options), resume=run.resume,
+            config=_config(options), resume=run.resume, require_gates=options.require_gates,
             advance=lambda what, count: bar.update(task, advance=count, description=what),
         )  # fmt: skip
 

@@ -91,10 +91,21 @@ def load_torchscript(path: Path, *, trust: bool = False) -> ScriptNet:
             original = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError, OSError) as error:
             raise _other(path) from error
-        original = original.eval()
+    return replayed(original.eval(), source=str(path))
+
+
+def replayed(original: Any, *, source: str = "a TorchScript module") -> ScriptNet:
+    """A script module in eval mode, call by call.
+
+    Raises:
+        ModelError: it holds an operator that cannot be replayed.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=FutureWarning)
         # a file that was frozen before it was saved has no mode to be in
         frozen = torch.jit.freeze(original) if hasattr(original, "training") else original
-    net = ScriptNet(replay(frozen, source=str(path)), original, str(path))
+    net = ScriptNet(replay(frozen, source=source), original, source)
     features = _features(frozen)
     if features is not None:
         with torch.no_grad():

@@ -19,7 +19,7 @@ from adrgd.solvers.graduated import GraduatedADR, GraduatedGates, GraduatedMomen
 from adrgd.solvers.presets import PRESETS, SETTINGS, preset
 from adrgd.solvers.secant import GraduatedSecant, SecantGates
 from adrgd.solvers.smoothed import LeakyGates, LeakyPGD, SigmoidGates, SigmoidPGD
-from adrgd.solvers.solver import Solver, TrueGates
+from adrgd.solvers.solver import Solver, TrueGates, gating
 from adrgd.solvers.steps import (
     Adam,
     GradientStep,
@@ -108,6 +108,7 @@ __all__ = [
     "Solver",
     "Steepest",
     "TrueGates",
+    "gating",
     "make_solver",
     "preset",
 ]

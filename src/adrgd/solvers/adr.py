@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from adrgd.errors import UsageError
 from adrgd.gates import Picked
 from adrgd.objective import Score
 from adrgd.rows import column, norm
-from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule
+from adrgd.solvers.solver import Evaluation, Problem, Sees, Solver, StepRule
 from adrgd.solvers.steps import Normalised, unit
 from adrgd.surrogate import (
     constraint_loss,
@@ -81,6 +81,8 @@ class SearchedGates:
         layers: which activation layers: "all", "last:K", or numbers such as "0,2".
     """
 
+    sees: ClassVar[Sees] = "hinges"
+
     alpha: float = 2000.0
     beta0: float = 1.0
     alpha_eta: float = 0.25
@@ -107,7 +109,7 @@ class SearchedGates:
     layers: str = "all"
 
     def start(self, problem: Problem, x: Tensor) -> Pattern:
-        layers = problem.pick(self.layers, x, hinges=True)
+        layers = problem.pick(self, x)
         if not layers:
             raise UsageError(
                 "ADR-GD needs an activation layer, found none; a compiled module hides them: load the original"

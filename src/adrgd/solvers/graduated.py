@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from adrgd.errors import UsageError
 from adrgd.gates import Call, Gates, Picked, noting
 from adrgd.rows import column
 from adrgd.solvers.softened import softened
-from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
+from adrgd.solvers.solver import Evaluation, Problem, Sees, Solver, StepRule, TrueGates
 from adrgd.solvers.steps import FROM_TWO_RADII, Momentum
 
 LOGISTIC = 1.702  # Phi(u) is within .0095 of 1 / (1 + exp(-1.702 u)), which is several times cheaper
@@ -70,6 +70,8 @@ class NoisyGates:
         layers: which activation layers: "all", "last:K", or numbers such as "0,2".
     """
 
+    sees: ClassVar[Sees] = "all"
+
     sigma0: float = 2.0
     spread: tuple[float, float] = (0.3, 3.0)
     spread_first: bool = False
@@ -86,7 +88,7 @@ class NoisyGates:
 
     def look(self, problem: Problem, x: Tensor) -> tuple[Picked, bool]:
         """The gated layers, and whether some of them are flat."""
-        picked = problem.pick(self.layers, x)
+        picked = problem.pick(self, x)
         seen = problem.inventory.layers if problem.inventory else ()
         return picked, any(layer.phi.is_flat for layer in seen if layer.number in picked)
 

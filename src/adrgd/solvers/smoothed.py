@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from adrgd.errors import UsageError
 from adrgd.gates import Call, Picked
 from adrgd.rows import column
 from adrgd.solvers.softened import softened
-from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
+from adrgd.solvers.solver import Evaluation, Problem, Sees, Solver, StepRule, TrueGates
 from adrgd.solvers.steps import FROM_TWO_RADII
 
 
@@ -31,6 +32,8 @@ class _AnnealedGates(ABC):
         layers: which activation layers: "all", "last:K", or numbers such as "0,2".
     """
 
+    sees: ClassVar[Sees] = "hinges"
+
     until: float = 0.7
     layers: str = "all"
 
@@ -39,7 +42,7 @@ class _AnnealedGates(ABC):
             raise UsageError(f"expected 0 < until <= 1, found {self.until}")
 
     def start(self, problem: Problem, x: Tensor) -> Picked:
-        return problem.pick(self.layers, x, hinges=True)
+        return problem.pick(self, x)
 
     def evaluate(self, problem: Problem, x: Tensor, state: Picked, t: int) -> Evaluation:
         left = 1 - t / (self.until * problem.steps)

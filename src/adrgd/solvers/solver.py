@@ -9,19 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from adrgd.domain import BoundDomain
 from adrgd.errors import UsageError
-from adrgd.gates import ROWS, Gating, Inventory, Layers, Picked, look
+from adrgd.gates import ROWS, Gating, Inventory, Picked, look
 from adrgd.objective import Score
 from adrgd.rows import RowRandom
 
 Objective = Callable[..., Any]
 """x -> values (B,) or a `Score`; may take the row positions as a second argument named `rows`."""
+
+
+Sees = Literal["nothing", "hinges", "all"]
+
+
+class Gated(Protocol):
+    """The part of a gate rule that decides which layers it gates."""
+
+    @property
+    def sees(self) -> Sees: ...
+
+    @property
+    def layers(self) -> str: ...
+
+
+def choose(rule: Gated, inventory: Inventory) -> tuple[Picked, Gating]:
+    """The layers that a gate rule is to work with, and what that leaves out."""
+    hinges = rule.sees == "hinges"
+    picked = inventory.pick(rule.layers, hinges=hinges)
+    return picked, Gating.of(inventory, picked, hinges=hinges)
 
 
 @dataclass(kw_only=True)
@@ -62,22 +82,20 @@ class Problem:
         """The gradients of value (B,), row by row: one backward pass."""
         self.backwards += 1
         if not value.requires_grad:
-            raise UsageError("the objective's value does not depend on x through differentiable operations")
+            raise UsageError(
+                "the objective's value does not depend on x through differentiable operations; look for no_grad, "
+                "inference_mode, detach or numbers taken out of tensors, and for quantised layers without a derivative"
+            )
         return torch.autograd.grad(value.sum(), of)
 
     def peek(self, x: Tensor) -> Tensor:
         """The values of x, taken as the first of these rows, uncounted: for looking at the objective only."""
         return self._ask(x).value
 
-    def pick(self, layers: Layers, x: Tensor, *, hinges: bool = False) -> Picked:
-        """The layers that a gate rule is to work with; x are points of the first of these rows.
-
-        Args:
-            hinges: among the piecewise-linear ones only.
-        """
+    def pick(self, rule: Gated, x: Tensor) -> Picked:
+        """The layers that a gate rule is to work with; x are points of the first of these rows."""
         self.inventory = self.inventory or look(self.peek, x[:ROWS])
-        picked = self.inventory.pick(layers, hinges=hinges)
-        self.gating = Gating.of(self.inventory, picked, hinges=hinges)
+        picked, self.gating = choose(rule, self.inventory)
         return picked
 
     def _ask(self, x: Tensor) -> Score:
@@ -96,6 +114,10 @@ class Evaluation(NamedTuple):
 
 class GateRule(Protocol):
     """How the backward pass treats activation gates. Its state is any nest of tensors with one row a row of x."""
+
+    @property
+    def sees(self) -> Sees:
+        """Which activations it can gate: none at all, the piecewise-linear ones, or all."""
 
     def start(self, problem: Problem, x: Tensor) -> Any:
         """The state before the first iteration."""
@@ -129,6 +151,12 @@ class Solver:
     most_steps: int | None = None
 
 
+def gating(solver: Solver, function: Callable[[Tensor], Tensor], x: Tensor) -> Gating | None:
+    """Which activations of a function of x (B, ...) a solver's gates stand for; None for a solver without gates."""
+    rule: Any = solver.gates
+    return None if rule.sees == "nothing" else choose(rule, look(function, x[:ROWS]))[1]
+
+
 def as_score(answer: object, count: int) -> Score:
     """Turn what an objective returned into a `Score`.
 
@@ -150,6 +178,8 @@ def as_score(answer: object, count: int) -> Score:
 @dataclass(frozen=True)
 class TrueGates:
     """Ordinary backpropagation."""
+
+    sees: ClassVar[Sees] = "nothing"
 
     def start(self, problem: Problem, x: Tensor) -> None:
         return None

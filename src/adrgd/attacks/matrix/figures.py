@@ -14,6 +14,7 @@ from adrgd.attacks.matrix.cells import Cell
 from adrgd.attacks.matrix.entrants import NOISE
 from adrgd.attacks.matrix.indicators import Array, Indicator
 from adrgd.attacks.run import summarise, wilson
+from adrgd.gates import Gating
 
 Columns = Mapping[str, Any]
 KEPT = (
@@ -43,9 +44,11 @@ def of_union(model: str, eps: float, found: Mapping[str, Columns]) -> dict[str, 
 
 
 def of_signs(
-    cells: Mapping[Cell, Columns], gradients: Mapping[tuple[str, float], Mapping[str, Array]]
+    cells: Mapping[Cell, Columns],
+    gradients: Mapping[tuple[str, float], Mapping[str, Array]],
+    gates: Mapping[tuple[str, str], Gating],
 ) -> list[dict[str, Any]]:
-    """All indicators; `gradients` by model and radius."""
+    """All indicators; `gradients` by model and radius, `gates` by model and attack."""
     signs: list[dict[str, Any]] = []
 
     def add(sign: Indicator, model: str, eps: float | None, attack: str | None) -> None:
@@ -54,6 +57,8 @@ def of_signs(
     for (model, eps), one in gradients.items():
         add(indicators.zero_gradients(one["zero"], one["standing"]), model, eps, None)
         add(indicators.masked_gradients(one["misleading"], one["standing"]), model, eps, None)
+    for (model, attack), gating in gates.items():
+        add(indicators.missing_gates(gating), model, None, attack)
     by_attack: dict[tuple[str, str], dict[float, Array]] = {}
     for cell, columns in cells.items():
         by_attack.setdefault((cell.model, cell.attack), {})[cell.eps] = columns["success"]

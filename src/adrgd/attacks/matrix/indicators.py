@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from adrgd.gates import Gating
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 FEW = 0.01  # the share of images whose gradients may be zero
@@ -99,6 +101,15 @@ def noise_as_strong(noise: Array, success: Array, wrong: Array) -> Indicator:
         "noise as strong", bool(more.any()) or (reached > 0 and reached >= attacked),
         f"random noise breaks {reached} images and the attack {attacked}; {int(more.sum())} by noise alone",
         "the gradients lead nowhere or the attack is misconfigured: check the two signs above and its step size",
+    )  # fmt: skip
+
+
+def missing_gates(gating: Gating) -> Indicator:
+    """Activations that a gated solver follows by plain gradients, against its name."""
+    return Indicator(
+        "missing gates", bool(gating.warning), gating.warning or gating.sentence,
+        "call activations from Python in a way that `adrgd inspect` lists as gated, or read this attack as one of "
+        "plain gradients",
     )  # fmt: skip
 
 

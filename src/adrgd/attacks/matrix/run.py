@@ -24,15 +24,17 @@ import torch
 from torch import nn
 
 from adrgd.attacks.batches import split
+from adrgd.attacks.gating import attack_gating, check_gates, facts
 from adrgd.attacks.matrix import figures
 from adrgd.attacks.matrix.cells import Cell, case_of, run_cell
-from adrgd.attacks.matrix.entrants import Entrant
+from adrgd.attacks.matrix.entrants import Entrant, Own
 from adrgd.attacks.matrix.gradients import Usefulness, usefulness
 from adrgd.attacks.matrix.peers import Peer, reason
 from adrgd.attacks.matrix.report import write_report
 from adrgd.attacks.threat import Norm, Threat
 from adrgd.data import Images
 from adrgd.errors import AdrgdError, RunFolderError, UsageError
+from adrgd.gates import Gating
 from adrgd.models.checks import check_model
 from adrgd.runs import Run, open_run
 
@@ -58,6 +60,7 @@ def run_matrix(
     config: dict[str, Any] | None = None,
     resume: bool = False,
     advance: Advance | None = None,
+    require_gates: bool = False,
 ) -> dict[str, Any]:
     """Evaluate all models under all attacks at all radii, save everything under `out`, and return the summary.
 
@@ -70,6 +73,7 @@ def run_matrix(
         target: None, "next", "random" or "least-likely".
         seed: of the random points at which gradients are looked at; attacks bring their own.
         config: what else decides the results of all cells.
+        require_gates: stop if an activation of a model has no gate under one of our own gated solvers.
 
     Raises:
         UsageError: two of a name, nothing to do, or a request that one of our own solvers cannot carry out.
@@ -85,6 +89,10 @@ def run_matrix(
     probe = probe if len(probe) > 1 else probe.repeat_interleave(2, 0)
     for model in models.values():
         check_model(model, probe)
+    gates = _gates(models, entrants, probe)
+    if require_gates:
+        for gating in gates.values():
+            check_gates(gating)
     shared = {
         **(config or {}),
         "norm": norm,
@@ -120,7 +128,7 @@ def run_matrix(
             (name, threat.eps): _gradients(models[name], images, threat, entrants[0].loss, seed, batch_size, device)
             for name, threat in product(models, threats)
         }
-        summary = _summary(cells, failures, gradients, images, out, shared | _lists(models, eps, names))
+        summary = _summary(cells, failures, gradients, gates, images, out, shared | _lists(models, eps, names))
         summary |= folder.remarks()
         _write_results(folder, cells)
         folder.write_text("summary.json", json.dumps(summary, indent=2) + "\n")
@@ -152,10 +160,23 @@ def _gradients(
     }
 
 
+def _gates(
+    models: Mapping[str, nn.Module], entrants: Sequence[Entrant], probe: torch.Tensor
+) -> dict[tuple[str, str], Gating]:
+    """What the gates of our own solvers stand for, by model and attack."""
+    found = {
+        (name, entrant.name): attack_gating(model, probe, entrant.attack.solver)
+        for (name, model), entrant in product(models.items(), entrants)
+        if isinstance(entrant, Own)
+    }
+    return {place: gating for place, gating in found.items() if gating is not None}
+
+
 def _summary(
     cells: dict[Cell, dict[str, Any]],
     failures: list[dict[str, Any]],
     gradients: dict[tuple[str, float], dict[str, Any]],
+    gates: dict[tuple[str, str], Gating],
     images: Images,
     out: Path,
     config: dict[str, Any],
@@ -170,7 +191,10 @@ def _summary(
         "skipped_images": list(images.skipped),
         "cells": [figures.of_cell(cell, columns) for cell, columns in cells.items()],
         "unions": unions,
-        "indicators": figures.of_signs(cells, gradients),
+        "gates": [
+            {"model": model, "attack": attack} | (facts(gating) or {}) for (model, attack), gating in gates.items()
+        ],
+        "indicators": figures.of_signs(cells, gradients, gates),
         "failures": failures,
         "out": str(out),
         "config": config,

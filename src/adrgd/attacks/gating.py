@@ -1,0 +1,33 @@
+"""Which activations of a classifier the gates of an attack stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from adrgd.attacks.standard import FIRST, Standard
+from adrgd.errors import ModelError
+from adrgd.gates import Gating
+from adrgd.solvers import Solver, gating
+
+
+def attack_gating(model: Callable[[Tensor], Tensor], images: Tensor, solver: Solver | Standard) -> Gating | None:
+    """Look at the model once, on some images (B, ...); None where the attack follows plain gradients by its nature."""
+    return gating(FIRST if isinstance(solver, Standard) else solver, lambda x: model(x).sum(1), images)
+
+
+def facts(found: Gating | None) -> dict[str, Any] | None:
+    """As it stands in a summary."""
+    return None if found is None else found.facts() | {"sentence": found.sentence}
+
+
+def check_gates(found: Gating | None) -> None:
+    """For those who would rather stop than go on with plain gradients.
+
+    Raises:
+        ModelError: an activation has no gate.
+    """
+    if found is not None and found.warning:
+        raise ModelError(f"gates are required, and {found.warning}")

@@ -1,0 +1,66 @@
+"""Make a model that a caller passes as an object ready to be attacked, or say in a sentence what stands in the way."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adrgd.errors import AdrgdWarning, UsageError
+from adrgd.models.torchscript import replayed
+from adrgd.modes import check_mode
+
+Network = Callable[[Tensor], Tensor]
+
+
+def fitted(model: Network, images: Tensor) -> Network:
+    """The model as it is, or one around it that takes images of this type.
+
+    A scripted module is replayed call by call, so that its activations are seen; a module of another floating-point
+    type than the images' gets them in its own, and its logits come back in theirs. The model itself is not changed.
+
+    Raises:
+        ModelError: a part of it is in train mode, or it holds an operator that cannot be replayed.
+        UsageError: the images are on another device.
+    """
+    if not isinstance(model, nn.Module):
+        return model
+    check_mode(model)
+    if isinstance(model, torch.jit.ScriptModule):
+        return fitted(replayed(model), images)
+    own = next((t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), None)
+    if own is None:
+        return model
+    if own.device != images.device:
+        raise UsageError(
+            f"the images are on {images.device}, and the model on {own.device}; move one of them to the other"
+        )
+    if own.dtype == images.dtype:
+        return model
+    warnings.warn(
+        f"the model computes in {_short(own.dtype)} and the images are {_short(images.dtype)}: they are converted on "
+        "their way in, and the logits on their way out",
+        AdrgdWarning,
+        stacklevel=3,
+    )
+    return Converted(model, own.dtype)
+
+
+class Converted(nn.Module):
+    """A model between two conversions."""
+
+    def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.model, self.dtype = model, dtype
+        self.eval()
+
+    def forward(self, x: Tensor) -> Any:
+        out = self.model(x.to(self.dtype))
+        return out.to(x.dtype) if isinstance(out, Tensor) else out
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
