@@ -14,6 +14,7 @@ from torch import Tensor
 
 from adrgd.domain import BoundDomain, Domain
 from adrgd.errors import AdrgdWarning, DomainError, ModelError, UsageError
+from adrgd.gates.eager import without_checkpoints
 from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Score, better
 from adrgd.rows import RowRandom, column, take
@@ -74,7 +75,7 @@ def maximize(
     run = _Run(objective, x0, domain, solver, steps, restarts, first_restart, seed, identity, history, group)
     if check:
         _check_rows(run.problem, run.x)
-    with torch.enable_grad():
+    with torch.enable_grad(), without_checkpoints():
         run.loop(stop_at_goal, require_gates, on_iteration)
     return run.solution()
 

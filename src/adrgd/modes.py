@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,7 +43,10 @@ def only_in_eval_mode() -> Iterator[None]:
 
     hook = register_module_forward_pre_hook(refuse)
     try:
-        yield
+        with warnings.catch_warnings():
+            # a compiled module says that it meets such a hook twice, which is no harm
+            warnings.filterwarnings("ignore", message=r"Using `torch\.compile\(module\)` when there are global hooks")
+            yield
     finally:
         hook.remove()
 

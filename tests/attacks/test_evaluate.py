@@ -47,7 +47,7 @@ def test_sure_logits_are_no_defence(problem: Problem, solver: str) -> None:
             return logits
 
     settings = {"solver": make_solver(solver), "steps": 30}
-    sure = attack(replace(problem, net=Sure()), **settings)
+    sure = attack(replace(problem, net=Sure().eval()), **settings)
     assert (sure.clean_loss[sure.clean_prediction == sure.label] == 0).all()
     assert torch.equal(sure.success, attack(problem, loss="margin", **settings).success)
 
@@ -150,7 +150,7 @@ def test_logits_that_are_not_finite(problem: Problem) -> None:
             return logits.masked_fill(torch.arange(len(x))[:, None] == 3, torch.nan)
 
     with pytest.raises(ModelError, match="not finite for row 3"):
-        attack_batch(Broken(), problem.images, problem.labels, Attack())
+        attack_batch(Broken().eval(), problem.images, problem.labels, Attack())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adrgd import Box, GraduatedADR, GraduatedGates, UsageError, maximize
+from adrgd import AdrgdWarning, Box, GraduatedADR, GraduatedGates, UsageError, maximize
 from adrgd.activations import PiecewiseLinear
 from adrgd.domain import LinfBall
 from adrgd.maximize import _Run
@@ -99,7 +99,8 @@ def test_passes_are_counted(mlp: nn.Module) -> None:
 
 
 def test_network_without_activations_is_left_alone() -> None:
-    solution = maximize(lambda x: x.sum(1), torch.zeros(2, 3), domain=Box(-1.0, 1.0), steps=5)
+    with pytest.warns(AdrgdWarning, match="no activation is gated"):
+        solution = maximize(lambda x: x.sum(1), torch.zeros(2, 3), domain=Box(-1.0, 1.0), steps=5)
     assert torch.equal(solution.x, torch.ones(2, 3))
 
 

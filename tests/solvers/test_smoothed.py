@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adrgd import Box, UsageError, maximize
+from adrgd import AdrgdWarning, Box, UsageError, maximize
 from adrgd.maximize import _Run
 from adrgd.solvers import LeakyGates, LeakyPGD, SigmoidGates, SigmoidPGD, Solver, Steepest
 
@@ -95,7 +95,8 @@ def test_in_place_layers_give_the_same_result(mlp: nn.Sequential, solver: Solver
 
 @pytest.mark.parametrize("solver", [LeakyPGD(), SigmoidPGD()])
 def test_network_without_activations_is_left_alone(solver: Solver) -> None:
-    solution = maximize(lambda x: x.sum(1), torch.zeros(2, 3), domain=Box(-1.0, 1.0), solver=solver, steps=5)
+    with pytest.warns(AdrgdWarning, match="no activation is gated"):
+        solution = maximize(lambda x: x.sum(1), torch.zeros(2, 3), domain=Box(-1.0, 1.0), solver=solver, steps=5)
     assert torch.equal(solution.x, torch.ones(2, 3))
 
 

@@ -167,7 +167,7 @@ class Expressions:
             expressions = [replace(expression, parts=expression.parts | {layer}) for expression in expressions]
         if len(self.of) > 4096:
             self.of = {key: entry for key, entry in self.of.items() if entry[0]() is not None}
-        self.of[id(answer)] = (weakref.ref(answer), answer._version, expressions)
+        self.of[id(answer)] = (weakref.ref(answer), _version(answer), expressions)
 
     def match(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found | None:
         """The activation that this call completes."""
@@ -213,13 +213,13 @@ class Expressions:
         known_as = self._known(value)
         if not known_as and value.dim() == 0 and not value.requires_grad:
             return float(value)
-        return [Expression(weakref.ref(value), value._version, ITSELF, lambda t: t), *known_as]
+        return [Expression(weakref.ref(value), _version(value), ITSELF, lambda t: t), *known_as]
 
     def _known(self, value: Tensor) -> list[Expression]:
         entry = self.of.get(id(value))
-        if entry is None or entry[0]() is not value or entry[1] != value._version:
+        if entry is None or entry[0]() is not value or entry[1] != _version(value):
             return []
-        return [e for e in entry[2] if (base := e.base()) is not None and base._version == e.version]
+        return [e for e in entry[2] if (base := e.base()) is not None and _version(base) == e.version]
 
 
 class Nothing(Expressions):
@@ -249,6 +249,11 @@ def _combined(
 
 
 _names: dict[Any, str] = {}
+
+
+def _version(t: Tensor) -> int:
+    """How often t was overwritten; inference tensors do not count it."""
+    return -1 if t.is_inference() else t._version
 
 
 def _name(func: Any) -> str:

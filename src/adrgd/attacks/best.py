@@ -7,7 +7,7 @@ from torch import Tensor
 
 from adrgd.objective import Score, better
 from adrgd.rows import column
-from adrgd.solution import Solution
+from adrgd.solution import Solution, Status
 
 
 class Best:
@@ -19,6 +19,7 @@ class Best:
         reached: (B,) whether the goal is reached there.
         first: (B,) the iteration at which it first was, -1 for never.
         forwards, backwards: (B,) passes spent.
+        not_finite: (B,) whether a run ended because its value or gradient was not finite.
         history: (B, steps + 1) the best value so far at each iteration of the first run.
     """
 
@@ -30,6 +31,7 @@ class Best:
         self.first = torch.full((count,), -1, device=device)
         self.forwards = torch.zeros(count, dtype=torch.int64, device=device)
         self.backwards = torch.zeros(count, dtype=torch.int64, device=device)
+        self.not_finite = torch.zeros(count, dtype=torch.bool, device=device)
         self.history = torch.full((count, steps + 1), -torch.inf, dtype=clean.dtype, device=device)
 
     def standing(self) -> Tensor:
@@ -51,7 +53,8 @@ class Best:
         self.reached[rows] |= score.reached
 
     def spend(self, rows: Tensor, solution: Solution) -> None:
-        """Add a solution's passes to those of the images `rows`, which may be named more than once."""
+        """Add a solution's passes to those of the images `rows`, which may be named more than once, and note failures."""
+        self.not_finite[rows[solution.status == Status.NOT_FINITE]] = True
         self.forwards.index_add_(0, rows, solution.forwards)
         self.backwards.index_add_(0, rows, solution.backwards)
 

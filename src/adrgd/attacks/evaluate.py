@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case, finite_logits
 from adrgd.attacks.standard import Standard, run_standard
 from adrgd.attacks.threat import Threat
-from adrgd.errors import AdrgdError, UsageError
+from adrgd.errors import AdrgdError, AdrgdWarning, UsageError
 from adrgd.maximize import maximize
 from adrgd.models.fitting import fitted
 from adrgd.modes import only_in_eval_mode
@@ -68,6 +69,7 @@ class AttackResult:
         first_success: the iteration of its run at which the image first broke, -1 for never.
         forward_passes, backward_passes: spent by the attack, restarts together.
         distance: size of the perturbation in the threat's norm.
+        not_finite: a run ended because its value or gradient was not finite; a standing image may owe it that.
         seconds: the batch's wall time divided by its images.
         adversarial: (B, ...) the inputs found.
         history: (B, steps + 1) the best loss so far at each iteration of the first run.
@@ -85,6 +87,7 @@ class AttackResult:
     forward_passes: Tensor
     backward_passes: Tensor
     distance: Tensor
+    not_finite: Tensor
     seconds: Tensor
     adversarial: Tensor
     history: Tensor
@@ -120,13 +123,20 @@ def attack_batch(
     prediction = checked.argmax(1)
     if not attack.threat.around(clean).bind(clean).contains(adversarial).all():
         raise AdrgdError("an adversarial input left its ball or box; this is a defect of adrgd, please report it")
+    if best.not_finite.any():
+        warnings.warn(
+            f"{int(best.not_finite.sum())} of {len(clean)} images ended a run early because the loss or its gradient "
+            "was not finite; look for overflow, a division by zero or a logarithm of zero in the model",
+            AdrgdWarning,
+            stacklevel=2,
+        )
     return AttackResult(
         index=index, label=labels, target=torch.full_like(labels, -1) if case.target is None else case.target,
         clean_prediction=case.logits.argmax(1), adversarial_prediction=prediction,
         clean_loss=case.loss(case.logits, case.goal), adversarial_loss=case.loss(checked, case.goal),
         success=case.broken(prediction),
         first_success=best.first, forward_passes=best.forwards, backward_passes=best.backwards,
-        distance=attack.threat.distance(adversarial, clean),
+        distance=attack.threat.distance(adversarial, clean), not_finite=best.not_finite,
         seconds=torch.full((len(clean),), (time.perf_counter() - began) / max(1, len(clean)), dtype=torch.float64),
         adversarial=adversarial, history=best.history,
     )  # fmt: skip

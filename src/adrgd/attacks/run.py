@@ -103,6 +103,7 @@ def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipp
         "mean_loss": float(table["adversarial_loss"].mean()),
         "median_first_success": statistics.median(first) if first else None,
         "largest_distance": float(table["distance"].max()),
+        "not_finite": int(table["not_finite"].sum()) if "not_finite" in table else 0,
         "forward_passes": int(table["forward_passes"].sum()),
         "backward_passes": int(table["backward_passes"].sum()),
         "seconds": round(float(table["seconds"].sum()), 3),

@@ -145,6 +145,7 @@ def _table(summary: dict[str, Any]) -> Table:
             "clean accuracy": f"{summary['clean_accuracy']:.4f}",
             "robust accuracy": f"{summary['robust_accuracy']:.4f}",
             "mean loss, clean -> adversarial": f"{summary['mean_clean_loss']:.4f} -> {summary['mean_loss']:.4f}",
+            **({"ended early, not finite": f"{summary['not_finite']}"} if summary["not_finite"] else {}),
             "forward / backward passes": f"{summary['forward_passes']} / {summary['backward_passes']}",
             "seconds": f"{summary['seconds']:.1f}",
             "seed": f"{summary['seed']}",

@@ -21,7 +21,7 @@ def eager() -> Iterator[None]:
     with ExitStack() as stack:
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(_checkpoints())
+        stack.enter_context(without_checkpoints())
         yield
 
 
@@ -39,7 +39,8 @@ def _straight(*args: Any, **kwargs: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _checkpoints() -> Iterator[None]:
+def without_checkpoints() -> Iterator[None]:
+    """While active, `torch.utils.checkpoint` calls what it is given as if it were not there."""
     names = {"CheckpointFunction": _Straight, "_checkpoint_without_reentrant_generator": _straight}
     kept = {name: getattr(checkpointing, name) for name in names if hasattr(checkpointing, name)}
     for name in kept:

@@ -109,7 +109,8 @@ def replayed(original: Any, *, source: str = "a TorchScript module") -> ScriptNe
     features = _features(frozen)
     if features is not None:
         with torch.no_grad():
-            net.compare(torch.linspace(-1.0, 1.0, 2 * features).reshape(2, features))
+            saved_as = next((t.dtype for t in original.parameters() if t.is_floating_point()), torch.float32)
+            net.compare(torch.linspace(-1.0, 1.0, 2 * features).reshape(2, features).to(saved_as))
     return net
 
 

@@ -81,12 +81,13 @@ class Problem:
     def gradient(self, value: Tensor, of: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The gradients of value (B,), row by row: one backward pass."""
         self.backwards += 1
-        if not value.requires_grad:
+        found = torch.autograd.grad(value.sum(), of, allow_unused=True) if value.requires_grad else (None,)
+        if any(part is None for part in found):
             raise UsageError(
                 "the objective's value does not depend on x through differentiable operations; look for no_grad, "
                 "inference_mode, detach or numbers taken out of tensors, and for quantised layers without a derivative"
             )
-        return torch.autograd.grad(value.sum(), of)
+        return found
 
     def peek(self, x: Tensor) -> Tensor:
         """The values of x, taken as the first of these rows, uncounted: for looking at the objective only."""

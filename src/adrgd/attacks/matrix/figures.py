@@ -66,6 +66,8 @@ def of_signs(
             continue
         add(indicators.silent_success(columns["silent"]), cell.model, cell.eps, cell.attack)
         add(indicators.incomplete(columns["history"], columns["success"]), cell.model, cell.eps, cell.attack)
+        if "not_finite" in columns:
+            add(indicators.not_finite(columns["not_finite"]), cell.model, cell.eps, cell.attack)
         noise = cells.get(Cell(cell.model, cell.eps, NOISE))
         if noise is not None:
             wrong = columns["clean_prediction"] != columns["label"]

@@ -104,6 +104,14 @@ def noise_as_strong(noise: Array, success: Array, wrong: Array) -> Indicator:
     )  # fmt: skip
 
 
+def not_finite(ended: Array) -> Indicator:
+    """Images whose search ended because there was no number to follow."""
+    return Indicator(
+        "not finite", bool(ended.any()), f"{_count(ended)} ended a run early: the loss or its gradient was not finite",
+        "look for overflow, a division by zero or a logarithm of zero in the model, or evaluate it in float64",
+    )  # fmt: skip
+
+
 def missing_gates(gating: Gating) -> Indicator:
     """Activations that a gated solver follows by plain gradients, against its name."""
     return Indicator(

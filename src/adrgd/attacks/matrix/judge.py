@@ -108,7 +108,7 @@ def checked(
         clean_prediction=case.logits.argmax(1), adversarial_prediction=verdict.prediction,
         clean_loss=case.loss(case.logits, case.goal), adversarial_loss=verdict.loss, success=verdict.success,
         first_success=first_success, forward_passes=forwards, backward_passes=backwards,
-        distance=case.threat.distance(verdict.x, case.clean),
+        distance=case.threat.distance(verdict.x, case.clean), not_finite=torch.zeros_like(verdict.success),
         seconds=torch.full((count,), seconds / max(1, count), dtype=torch.float64), adversarial=verdict.x,
         history=history, outside=verdict.outside, unconfirmed=verdict.unconfirmed, silent=silent,
         broken_after=torch.where(verdict.success, broken_after, -1),
