@@ -226,3 +226,13 @@ def test_what_the_ensemble_refuses(
 ) -> None:
     assert run([*BASE, "--limit", "6", "--solver", "standard", *flags, "--out", str(tmp_path / "run")]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_gates_stand_in_the_summary_and_can_be_required(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = ["--data", "bundled:mnist", "--limit", "4", "--eps", "0.2", "--steps", "3", "--json", "--require-gates"]
+    assert run(["attack", "--model", "bundled:mnist-pgd", *short, "--out", str(tmp_path / "a")]) == 0
+    gates = json.loads(capsys.readouterr().out)["gates"]
+    assert (gates["seen"], gates["gated"], gates["plain"]) == (4, {"relu": 4}, [])
+    smooth = ["attack", "--model", "bundled:mnist-convnext", *short, "--solver", "adr:paper-mnist-untargeted"]
+    assert run([*smooth, "--out", str(tmp_path / "b")]) == 2
+    assert "gates are required, and" in capsys.readouterr().err

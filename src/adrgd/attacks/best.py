@@ -53,7 +53,7 @@ class Best:
         self.reached[rows] |= score.reached
 
     def spend(self, rows: Tensor, solution: Solution) -> None:
-        """Add a solution's passes to those of the images `rows`, which may be named more than once, and note failures."""
+        """Add a solution's passes to those of the images `rows`, which may be named more than once."""
         self.not_finite[rows[solution.status == Status.NOT_FINITE]] = True
         self.forwards.index_add_(0, rows, solution.forwards)
         self.backwards.index_add_(0, rows, solution.backwards)

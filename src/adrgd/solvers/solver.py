@@ -81,13 +81,15 @@ class Problem:
     def gradient(self, value: Tensor, of: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The gradients of value (B,), row by row: one backward pass."""
         self.backwards += 1
-        found = torch.autograd.grad(value.sum(), of, allow_unused=True) if value.requires_grad else (None,)
-        if any(part is None for part in found):
+        found: tuple[Tensor | None, ...] = (None,)
+        if value.requires_grad:
+            found = torch.autograd.grad(value.sum(), of, allow_unused=True)
+        if found[0] is None:
             raise UsageError(
                 "the objective's value does not depend on x through differentiable operations; look for no_grad, "
                 "inference_mode, detach or numbers taken out of tensors, and for quantised layers without a derivative"
             )
-        return found
+        return tuple(torch.zeros_like(t) if part is None else part for part, t in zip(found, of, strict=True))
 
     def peek(self, x: Tensor) -> Tensor:
         """The values of x, taken as the first of these rows, uncounted: for looking at the objective only."""
