@@ -113,7 +113,7 @@ def train(training: Training, out: Path, *, resume: bool = False, advance: Advan
     rows: list[dict[str, Any]]
     with open_run(out, training.config(), resume=resume) as folder:
         if folder.has(CHECKPOINT):
-            model, rows = checkpoint.load(folder, ALGORITHMS[training.algo], make_env(training.env))
+            model, rows = checkpoint.load(folder, ALGORITHMS[training.algo], make_env(training.env), training.refine)
             write_evaluations(folder, rows)  # a kill may have come between the checkpoint and the table
         else:
             model, rows = training.model(), []
@@ -132,12 +132,14 @@ def load_run(out: Path) -> tuple[TD3 | DDPG, str]:
     """
     try:
         config = read_config(out)
-        algorithm, env = ALGORITHMS[config["algo"]], str(config["env"])
+        algorithm, env = ALGORITHMS[config["algo"]], config["env"]
+        if not isinstance(env, str):
+            raise TypeError("the environment has no name")
     except (RunFolderError, KeyError, TypeError) as error:
         raise RunFolderError(
             f"{out} is not a folder of `adrgd rl train` ({type(error).__name__}); expected its config.yaml there"
         ) from error
-    return checkpoint.load_model(out, algorithm), env
+    return checkpoint.load_model(out, algorithm, make_env(env)), env
 
 
 def _leg(model: TD3 | DDPG, training: Training, folder: Run, advance: Advance | None) -> list[dict[str, Any]]:
