@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import resource
+import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -217,3 +220,23 @@ def test_a_finished_run_can_be_refined(tmp_path: Path) -> None:
     model, _ = load_run(tmp_path)
     seen = np.ones(3, np.float32)
     assert not np.array_equal(refined_policy(model).predict(seen)[0], model.predict(seen)[0])
+
+
+def test_checkpoints_hold_no_pickled_objects(tmp_path: Path) -> None:
+    train(replace(TINY, steps=40), tmp_path)
+    with zipfile.ZipFile(tmp_path / CHECKPOINT) as file:
+        for name in file.namelist():
+            if name.endswith(".pth"):
+                torch.load(io.BytesIO(file.read(name)), weights_only=True)
+            else:
+                assert name == "note.json" or np.lib.format.read_magic(io.BytesIO(file.read(name)))
+
+
+def test_an_environment_in_a_module_needs_trust(tmp_path: Path) -> None:
+    train(replace(TINY, steps=40), tmp_path)
+    config = tmp_path / "config.yaml"
+    config.write_text(config.read_text().replace(REACH, f"antigravity:{REACH}"))
+    (tmp_path / "checksums.sha256").unlink()
+    with pytest.raises(RunFolderError, match="can run any code: .* add --trust"):
+        load_run(tmp_path)
+    assert "antigravity" not in sys.modules

@@ -88,6 +88,8 @@ class Play:
     """End after that many steps."""
     width: int = 320
     """Of the picture, in pixels."""
+    trust: bool = False
+    """Import the module that the run's environment lies in (MODULE:NAME)."""
     json: bool = False
     """Print the result as one JSON object and nothing else."""
 
@@ -153,7 +155,7 @@ def play(options: Play) -> int:
     from adrgd.rl.training import load_run
 
     config = named(options.refine, RefineConfig(radius=options.radius))
-    model, env = load_run(options.run)
+    model, env = load_run(options.run, trust=options.trust)
     policy = model if config is None else refined_policy(model, config)
     out = options.out or options.run / "episode.gif"
     episode = film(policy, env, out, seed=options.seed, limit=options.limit, width=options.width)

@@ -11,6 +11,7 @@ numbers and tensors alone, so that reading one from anywhere runs no code: Stabl
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import zipfile
 from pathlib import Path
@@ -131,10 +132,9 @@ def _model(
     file: zipfile.ZipFile, plain: dict[str, Any], algorithm: type[M], env: Any, refine: RefineConfig | None
 ) -> M:
     layers = [int(size) for size in plain["policy_kwargs"]["net_arch"]]
-    limits.check("network", 16 * sum(a * b for a, b in zip(layers, layers[1:], strict=False)))
-    limits.check(
-        "arrays", 8 * int(plain["buffer_size"]) * (2 * _length(env.observation_space) + _length(env.action_space))
-    )
+    limits.check("network", 16 * sum(a * b for a, b in itertools.pairwise(layers)))
+    row = 2 * _length(env.observation_space) + _length(env.action_space)
+    limits.check("arrays", 8 * int(plain["buffer_size"]) * row)
     noise = plain["noise"]
     model: Any = algorithm(
         "MlpPolicy", env, device="cpu", refine=refine, train_freq=tuple(plain["train_freq"]),

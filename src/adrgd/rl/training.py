@@ -124,8 +124,11 @@ def train(training: Training, out: Path, *, resume: bool = False, advance: Advan
         return _summary(training, out, rows) | folder.remarks()
 
 
-def load_run(out: Path) -> tuple[TD3 | DDPG, str]:
+def load_run(out: Path, *, trust: bool = False) -> tuple[TD3 | DDPG, str]:
     """The last model of a run folder, and the name of its environment.
+
+    Args:
+        trust: make an environment that stands in a module of its own, which is imported then.
 
     Raises:
         RunFolderError: `out` is no folder of such a run, or holds no checkpoint yet.
@@ -139,6 +142,11 @@ def load_run(out: Path) -> tuple[TD3 | DDPG, str]:
         raise RunFolderError(
             f"{out} is not a folder of `adrgd rl train` ({type(error).__name__}); expected its config.yaml there"
         ) from error
+    if ":" in env and not trust:
+        raise RunFolderError(
+            f"the environment {env!r} of {out} lies in a module that would be imported, and can run any code: if you "
+            "trust whoever made the folder, add --trust (trust=True in Python)"
+        )
     return checkpoint.load_model(out, algorithm, make_env(env)), env
 
 
