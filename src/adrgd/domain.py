@@ -9,6 +9,7 @@ passes it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 import torch
@@ -20,6 +21,20 @@ from adrgd.rows import RowRandom, column, norm
 TOLERANCE = 1e-6  # how far outside its box a centre may lie before it is an error; up to there it is clipped
 
 Value = float | Tensor
+
+
+def as_eps(given: object) -> object:
+    """A radius as a number: "8/255" and numbers of other libraries too; tensors stay as they are.
+
+    Raises:
+        DomainError: a text that is no number and no fraction.
+    """
+    if isinstance(given, str):
+        try:
+            return float(Fraction(given.replace(" ", "")))
+        except (ValueError, ZeroDivisionError):
+            raise DomainError(f"expected a number or a fraction such as 8/255 as eps, found {given!r}") from None
+    return given if isinstance(given, Tensor) or not hasattr(given, "__float__") else float(given)
 
 
 class BoundDomain(Protocol):
@@ -82,6 +97,9 @@ class LinfBall:
     eps: Value
     box: Box | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "eps", as_eps(self.eps))
+
     def bind(self, x: Tensor) -> BoundBox:
         centre, eps, box = _ball(self.centre, self.eps, self.box, x)
         exact, reach = centre.double(), column(eps, x)
@@ -103,6 +121,9 @@ class L2Ball:
     centre: Tensor
     eps: Value
     box: Box | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "eps", as_eps(self.eps))
 
     def bind(self, x: Tensor) -> BoundL2Ball:
         centre, eps, box = _ball(self.centre, self.eps, self.box, x)

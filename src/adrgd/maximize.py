@@ -9,18 +9,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from adrgd.domain import BoundDomain, Domain
 from adrgd.errors import AdrgdWarning, DomainError, ModelError, UsageError
+from adrgd.gates.call import HALF
 from adrgd.gates.eager import without_checkpoints
+from adrgd.given import as_solver
 from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Score, better
 from adrgd.rows import RowRandom, column, take
 from adrgd.solution import NonFiniteError, Solution, Status
 from adrgd.solvers import GraduatedADR, Solver, TrueGates
-from adrgd.solvers.solver import Evaluation, Objective, Problem
+from adrgd.solvers.solver import Evaluation, Objective, Problem, as_score
 
 
 def maximize(
@@ -28,7 +31,7 @@ def maximize(
     x0: Tensor,
     *,
     domain: Domain,
-    solver: Solver | None = None,
+    solver: Solver | str | type[Solver] | None = None,
     steps: int = 100,
     restarts: int = 1,
     first_restart: int = 0,
@@ -47,7 +50,7 @@ def maximize(
         objective: x (B, ...) -> values (B,), or a `Score`; see `adrgd.objective`.
         x0: where to start; restarts begin at random points of the domain.
         domain: where x may be, e.g. `LinfBall(x0, eps=0.2, box=Box(0, 1))`.
-        solver: `GraduatedADR()` unless given.
+        solver: `GraduatedADR()` unless given; also a name of `adrgd list`, or a class.
         steps: iterations. The last point is evaluated too.
         restarts: runs a row, as a batch axis; the best of them is returned.
         first_restart: the number of the first of these runs; run 0 begins at x0, all others at random points.
@@ -71,7 +74,16 @@ def maximize(
         raise UsageError(
             "maximize needs gradients and runs inside torch.inference_mode(); call it outside of that block"
         )
-    solver = solver or GraduatedADR()
+    solver = GraduatedADR() if solver is None else as_solver(solver)
+    if not hasattr(domain, "bind"):
+        raise UsageError(
+            f"domain must be a Box, a LinfBall, an L2Ball or Everywhere, found {type(domain).__name__}; for a ball of "
+            "radius r around x0 pass LinfBall(x0, r)"
+        )
+    if isinstance(x0, np.ndarray):
+        x0 = torch.from_numpy(np.ascontiguousarray(x0))
+    if isinstance(x0, Tensor) and x0.dtype in HALF:
+        objective, x0 = _in_half(objective, x0.dtype), x0.float()
     run = _Run(objective, x0, domain, solver, steps, restarts, first_restart, seed, identity, history, group)
     if check:
         _check_rows(run.problem, run.x)
@@ -290,6 +302,22 @@ def _first(problem: Problem, x: Tensor) -> Tensor:
             f"the objective cannot take x of shape {tuple(x.shape)}, {x.dtype} on {x.device} ({reason}); pass x0 as "
             "the network expects its input"
         ) from error
+
+
+def _in_half(objective: Objective, dtype: torch.dtype) -> Objective:
+    """The objective of points that are kept in float32."""
+    warnings.warn(
+        f"x0 is {str(dtype).removeprefix('torch.')}: points are searched and returned in float32, and the objective "
+        "gets them in its own type",
+        AdrgdWarning,
+        stacklevel=3,
+    )
+
+    def run(x: Tensor, *rows: Tensor) -> Score:
+        score = as_score(objective(x.to(dtype), *rows), len(x))
+        return Score(score.value.float(), score.reached)
+
+    return (lambda x, rows: run(x, rows)) if _takes_rows(objective) else (lambda x: run(x))
 
 
 def _takes_rows(objective: Objective) -> bool:

@@ -6,17 +6,20 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case, finite_logits
-from adrgd.attacks.standard import Standard, run_standard
+from adrgd.attacks.standard import NAME, Standard, run_standard
 from adrgd.attacks.threat import Threat
 from adrgd.errors import AdrgdError, AdrgdWarning, UsageError
+from adrgd.given import as_images, as_labels, as_solver
 from adrgd.maximize import maximize
 from adrgd.models.fitting import fitted
+from adrgd.models.outputs import Output
 from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Score, find_loss
 from adrgd.solvers import GraduatedADR, Solver
@@ -30,7 +33,7 @@ class Attack:
 
     Attributes:
         threat: the allowed perturbations and the goal.
-        solver: what moves the inputs, or `Standard`, an ensemble that divides its own budget into runs.
+        solver: what moves the inputs, or `Standard`, an ensemble that divides its own budget into runs; also by name.
         steps: iterations of each run.
         restarts: runs an image; the first begins at the clean image unless the solver starts at random.
         loss: a name from `adrgd.objective.LOSSES`.
@@ -48,6 +51,10 @@ class Attack:
 
     def __post_init__(self) -> None:
         find_loss(self.loss, targeted=False)
+        given: Any = self.solver
+        if not isinstance(given, Standard):
+            found = Standard() if given == NAME or given is Standard else as_solver(given)
+            object.__setattr__(self, "solver", found)
         if isinstance(self.solver, Standard):
             own = {"steps": 100, "restarts": 1, "stop_at_success": True}
             if changed := [name for name, value in own.items() if getattr(self, name) != value]:
@@ -94,12 +101,21 @@ class AttackResult:
 
 
 def attack_batch(
-    model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, attack: Attack, *, index: Tensor | None = None
+    model: Callable[[Tensor], Any],
+    images: Any,
+    labels: Any,
+    attack: Attack,
+    *,
+    index: Tensor | None = None,
+    output: Output = None,
 ) -> AttackResult:
     """Attack images (B, ...) with labels (B,); misclassified clean images count as broken at iteration 0.
 
     Args:
-        model: returns logits (B, C).
+        model: returns logits (B, C), or one logit a row; or several things, the logits among them.
+        images: floating-point numbers in the threat's range, a tensor or an array.
+        labels: class numbers of any integral type, a list, an array or a tensor; one-hot rows are taken with a warning.
+        output: the name or index of the logits in what the model returns, or a function that finds them.
         index: (B,) positions in the data set, 0 .. B-1 unless given.
 
     Raises:
@@ -107,8 +123,11 @@ def attack_batch(
         ModelError: the logits are not finite, or not (B, C), or a part of the model is in train mode.
     """
     began = time.perf_counter()
+    images = as_images(images)
+    labels = as_labels(labels, len(images), images.device)
     index = torch.arange(len(images)) if index is None else index
-    model = fitted(model, images)
+    model = fitted(model, images, output)
+    _warn_of_reach(attack.threat)
     with only_in_eval_mode():
         case = Case.of(model, images, labels, index, attack.threat, loss=attack.loss, seed=attack.seed)
     clean = case.clean
@@ -140,6 +159,17 @@ def attack_batch(
         seconds=torch.full((len(clean),), (time.perf_counter() - began) / max(1, len(clean)), dtype=torch.float64),
         adversarial=adversarial, history=best.history,
     )  # fmt: skip
+
+
+def _warn_of_reach(threat: Threat) -> None:
+    width = threat.upper - threat.lower
+    if threat.norm == "linf" and threat.eps >= width:
+        warnings.warn(
+            f"eps {threat.eps:g} reaches across the whole range of {width:g}, so that every input is allowed; for "
+            "images in [0, 1] the eps of 8 grey levels is 8/255",
+            AdrgdWarning,
+            stacklevel=3,
+        )
 
 
 def _run_waves(case: Case, solver: Solver, attack: Attack, best: Best) -> None:

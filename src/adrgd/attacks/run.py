@@ -19,6 +19,7 @@ from adrgd.attacks.run_folder import RunFolder
 from adrgd.data import Images
 from adrgd.errors import DataError
 from adrgd.models.checks import check_model
+from adrgd.models.outputs import Logits
 from adrgd.rows import take
 
 Advance = Callable[[int, int], None]
@@ -54,6 +55,7 @@ def run_attack(
         RunFolderError: `out` belongs to another run, or is damaged.
         DataError: nothing is left to attack.
     """
+    model = Logits(model)
     given, images = len(images), _attackable(images, attack)
     probe = images.images[: max(2, min(8, len(images)))].to(device)
     check_model(model, probe if len(probe) > 1 else probe.repeat_interleave(2, 0))

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from adrgd.domain import Box, Domain, L2Ball, LinfBall
+from adrgd.domain import Box, Domain, L2Ball, LinfBall, as_eps
 from adrgd.errors import UsageError
 from adrgd.rows import RowRandom
 
@@ -34,6 +34,7 @@ class Threat:
     target: int | Literal["next", "random", "least-likely"] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "eps", as_eps(self.eps))
         if self.norm not in ("linf", "l2"):
             raise UsageError(f"unknown norm {self.norm!r}; expected linf or l2")
         if not 0 < self.eps < float("inf"):

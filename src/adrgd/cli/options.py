@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import torch
 import tyro
 
+from adrgd.domain import as_eps
 from adrgd.errors import UsageError
 from adrgd.solvers import STEPS, Solver
 
@@ -61,7 +63,7 @@ def parse(
 
 def cli(options: Any, argv: list[str], *, prog: str, description: str) -> Any:
     """tyro, with flat flag names, and one line instead of a panel for a wrong flag."""
-    errors = io.StringIO()
+    argv, errors = _decimals(argv), io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
             return tyro.cli(
@@ -72,6 +74,23 @@ def cli(options: Any, argv: list[str], *, prog: str, description: str) -> Any:
         if stop.code:
             raise UsageError(_one_line(errors.getvalue()) + f"; see {prog} --help") from None
         raise
+
+
+_FRACTION = re.compile(r"\d+(\.\d+)?/\d+(\.\d+)?")
+
+
+def _decimals(argv: list[str]) -> list[str]:
+    """Radii may be fractions: 8/255 behind --eps becomes the number."""
+    found, radius = [], False
+    for word in argv:
+        flag, equals, value = word.partition("=")
+        radius = (flag == "--eps") if word.startswith("--") else radius
+        if radius and equals and _FRACTION.fullmatch(value):
+            word = f"{flag}={as_eps(value)!r}"
+        elif radius and _FRACTION.fullmatch(word):
+            word = repr(as_eps(word))
+        found.append(word)
+    return found
 
 
 def positive(value: int, name: str) -> int:

@@ -68,7 +68,8 @@ def _call(module: nn.Module, x: Tensor) -> Tensor:
         ) from error
     if not isinstance(logits, Tensor):
         raise ModelError(
-            f"expected a model that returns a tensor of logits, found {type(logits).__name__}; wrap it so that it does"
+            f"expected a model that returns a tensor of logits, found {type(logits).__name__}; wrap it so that it "
+            "does, or name one of several outputs with ?output="
         )
     return logits
 

@@ -10,27 +10,35 @@ import torch
 from torch import Tensor, nn
 
 from adrgd.errors import AdrgdWarning, UsageError
+from adrgd.models.outputs import Logits, Output
 from adrgd.models.torchscript import replayed
 from adrgd.modes import check_mode
 
 Network = Callable[[Tensor], Tensor]
 
 
-def fitted(model: Network, images: Tensor) -> Network:
-    """The model as it is, or one around it that takes images of this type.
+def fitted(model: Callable[[Tensor], Any], images: Tensor, output: Output = None) -> Network:
+    """The model, or one around it that takes images of this type and returns logits.
 
     A scripted module is replayed call by call, so that its activations are seen; a module of another floating-point
     type than the images' gets them in its own, and its logits come back in theirs. The model itself is not changed.
+
+    Args:
+        output: which part of the model's answer are its logits; see `adrgd.models.outputs`.
 
     Raises:
         ModelError: a part of it is in train mode, or it holds an operator that cannot be replayed.
         UsageError: the images are on another device.
     """
     if not isinstance(model, nn.Module):
-        return model
+        return Logits(model, output)
     check_mode(model)
     if isinstance(model, torch.jit.ScriptModule):
-        return fitted(replayed(model), images)
+        model = replayed(model)
+    return _converted(Logits(model, output), images)
+
+
+def _converted(model: Logits, images: Tensor) -> Network:
     own = next((t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), None)
     if own is None:
         return model

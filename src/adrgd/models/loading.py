@@ -18,6 +18,7 @@ from adrgd.models.exported import load_exported
 from adrgd.models.factory import FACTORY, load_factory
 from adrgd.models.normalise import MEAN, STD, normalised
 from adrgd.models.onnx import load_onnx
+from adrgd.models.outputs import Logits, parse_output
 from adrgd.models.torchscript import load_torchscript
 from adrgd.models.weights import load_in_order
 from adrgd.models.zoos import ZOOS, load_published
@@ -57,7 +58,8 @@ def load_model(
 
     Args:
         spec: where the network is, in one of these forms, each of which also takes `?mean=a,b,c&std=a,b,c` (one value
-            or one for each channel) to normalise the input inside the model:
+            or one for each channel) to normalise the input inside the model, and `?output=NAME` or `?output=INDEX` for
+            one of several things that it returns:
             `bundled:NAME`; `mnist-cnn?weights=FILE`, the architecture of the bundled models with other weights, or
             another of `ARCHITECTURES`;
             `FILE.onnx` or `FILE.onnx.gz`; `FILE.pt2`, saved by torch.export with a dynamic batch dimension;
@@ -104,11 +106,13 @@ def new_model(spec: str, *, seed: int = 0, device: str | torch.device = "cpu") -
 
 
 def _with_normalisation(loader: Loader, base: str, query: dict[str, str], spec: str) -> Model:
-    mean, std = query.pop(MEAN, None), query.pop(STD, None)
+    mean, std, output = query.pop(MEAN, None), query.pop(STD, None), query.pop(OUTPUT, None)
     loaded = loader(base, query, spec)
-    return replace(loaded, module=normalised(loaded.module, mean, std, shape=loaded.input_shape, spec=spec))
+    module = normalised(loaded.module, mean, std, shape=loaded.input_shape, spec=spec)
+    return replace(loaded, module=module if output is None else Logits(module, parse_output(output)))
 
 
+OUTPUT = "output"
 Loader = Callable[[str, dict[str, str], str], Model]
 
 
@@ -142,13 +146,13 @@ def _bundled(base: str, query: dict[str, str], spec: str) -> Model:
 
 def _trained(base: str, query: dict[str, str], spec: str) -> Model:
     if "weights" not in query:
-        specs.only_keys(query, ("weights", MEAN, STD), spec=spec, error=ModelError)
+        specs.only_keys(query, ("weights", MEAN, STD, OUTPUT), spec=spec, error=ModelError)
         raise ModelError(f"expected {base}?weights=FILE, found {spec!r}; name the file of its trained weights")
     return _architecture(base, query, spec)
 
 
 def _architecture(base: str, query: dict[str, str], spec: str) -> Model:
-    specs.only_keys(query, ("weights", MEAN, STD), spec=spec, error=ModelError)
+    specs.only_keys(query, ("weights", MEAN, STD, OUTPUT), spec=spec, error=ModelError)
     known = ARCHITECTURES[base]
     module = known.make()
     if "weights" in query:
@@ -184,7 +188,7 @@ def _factory(base: str, query: dict[str, str], spec: str) -> Model:
 
 
 def _take_nothing(query: dict[str, str], spec: str) -> None:
-    specs.only_keys(query, (MEAN, STD), spec=spec, error=ModelError)
+    specs.only_keys(query, (MEAN, STD, OUTPUT), spec=spec, error=ModelError)
 
 
 _BY_ENDING: dict[str, Loader] = {".onnx": _onnx, ".onnx.gz": _onnx, ".pt2": _exported, ".pt": _torchscript}

@@ -67,7 +67,8 @@ class SecantGates(NoisyGates):
             with Gates(noting(h), state.layers):
                 score, gradient, _ = TrueGates().evaluate(problem, x, None, t)
             return Evaluation(score, gradient, replace(state, x=x, h=h))
-        moved = ((x - state.x) / problem.domain.scale).flatten(1).square().mean(1)
+        tiny = torch.finfo(x.dtype).tiny  # a coordinate that cannot move has no length
+        moved = ((x - state.x) / problem.domain.scale.clamp_min(tiny)).flatten(1).square().mean(1)
         square: list[Tensor] = []
 
         def slope(call: Call) -> Slope:

@@ -36,6 +36,7 @@ from adrgd.data import Images
 from adrgd.errors import AdrgdError, RunFolderError, UsageError
 from adrgd.gates import Gating
 from adrgd.models.checks import check_model
+from adrgd.models.outputs import Logits
 from adrgd.runs import Run, open_run
 
 Target = Literal["next", "random", "least-likely"] | None
@@ -80,6 +81,7 @@ def run_matrix(
         ModelError: a model is in train mode, random, or mixes the rows of a batch.
         RunFolderError: `out` belongs to another evaluation, or is damaged.
     """
+    models = {name: Logits(model) for name, model in models.items()}
     threats = _threats(eps, norm, target)
     names = [entrant.name for entrant in entrants]
     for what, found in (("model", list(models)), ("eps", list(eps)), ("attack", names)):
