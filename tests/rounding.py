@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 WAYS = ("other", "by-batch")
@@ -64,7 +64,9 @@ def nudged(x: Any) -> Any:
 
 
 def exchangeable(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.dtype in (torch.float32, torch.float64) and x.device.type == "cpu"
+    """A tensor of numbers, and no stand-in of a tracer for one."""
+    plain = type(x) in (Tensor, nn.Parameter) and not torch.jit.is_tracing()
+    return plain and x.dtype in (torch.float32, torch.float64) and x.device.type == "cpu"
 
 
 OTHERWISE: dict[Any, Callable[..., Any]] = {
