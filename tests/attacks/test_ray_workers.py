@@ -26,13 +26,26 @@ from .problems import Problem
 from .test_run import contents, run
 
 
+def begin(ray: ModuleType) -> None:
+    """Ray gives itself half a minute to start, which a busy machine may need twice."""
+    for last in (False, False, True):
+        try:
+            ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        except Exception as error:
+            if last or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+        else:
+            return
+
+
 @pytest.fixture(scope="module")
 def ray() -> Iterator[ModuleType]:
     """A session of two processors, whose workers take the classes of this file by value."""
     ray = pytest.importorskip("ray")
     before = os.environ.get("RAY_USAGE_STATS_ENABLED")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    begin(ray)
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     yield ray
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
