@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import os
+import pickle
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from adrgd.files import whole, write_text, write_with
+from adrgd.files import digest, whole, write_text, write_with, writing
 
 
 def test_new_and_replaced(tmp_path: Path) -> None:
@@ -52,6 +60,44 @@ def test_a_writer_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_with(tmp_path / "note.txt", lambda path: None)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_the_umask_decides_who_may_read(tmp_path: Path, umask: int) -> None:
+    """Also where a library gives its files a mode of their own."""
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "text", "a")
+        write_with(tmp_path / "tensors", partial(save_file, {"a": torch.zeros(2)}))
+        with writing(tmp_path / "stream") as stream:
+            torch.save({"a": torch.zeros(2)}, stream)
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o666 & ~umask}
+
+
+def test_a_stream_knows_its_content(tmp_path: Path) -> None:
+    told: list[str] = []
+    content = bytes(range(256)) * 10_000
+    with writing(tmp_path / "a", before=told.append) as stream:
+        for start in range(0, len(content), 700_001):
+            stream.write(content[start : start + 700_001])
+        assert not (tmp_path / "a").exists()
+    assert (tmp_path / "a").read_bytes() == content
+    assert told == [hashlib.sha256(content).hexdigest()] == [digest(tmp_path / "a")]
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda content, stream: stream.write(pickle.dumps(content))])
+def test_a_full_disk_is_said_whatever_a_library_makes_of_it(
+    tmp_path: Path, write: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"), writing(tmp_path / "a") as stream:
+        write({"a": torch.zeros(500_000)}, stream)
+    assert not list(tmp_path.iterdir())
 
 
 def test_write_with_hands_over_the_path(tmp_path: Path) -> None:

@@ -236,6 +236,8 @@ class Run:
                 f"{file} was changed or removed after it had been written, and the settings given here are not those "
                 "that it had; give the same ones again, or choose another --out"
             )
+        for name in self._sums.names():
+            self.has(name)  # nothing damaged is left for anybody to come upon
 
     def _list(self, name: str, found: str) -> None:
         self._sums.add(name, found)
@@ -264,7 +266,9 @@ class Run:
             os.rename(self.path / name, place)
         except OSError as error:
             raise _unwritten(place, error) from error
-        self._tell(f"{self.path / name} {why}: it is set aside as {place.relative_to(self.path)}, and made again")
+        self._tell(
+            f"{self.path / name} {why}: it is set aside as {place.relative_to(self.path)}; what is needed is made again"
+        )
 
     def _room_aside(self, name: str) -> Path:
         """Where a file can be put without taking another's place."""

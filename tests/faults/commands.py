@@ -90,7 +90,7 @@ def _attack(out: Path, resume: bool) -> None:
 def _evaluate(out: Path, resume: bool) -> None:
     net, images = _problem()
     entrants = (Own.named("pgd", Attack(steps=2)),)
-    run_matrix({"net": net}, images, entrants, out, eps=(0.1,), batch_size=2, config={"data": "test"}, resume=resume)
+    run_matrix({"net": net}, images, entrants, out, eps=(0.1,), batch_size=4, config={"data": "test"}, resume=resume)
 
 
 def _train(out: Path, resume: bool) -> None:

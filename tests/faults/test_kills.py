@@ -33,7 +33,7 @@ def test_every_state_goes_on_to_the_same_bits(command: Command, whole: dict[str,
 
 @pytest.mark.parametrize("name", ["attack"])
 def test_killed_at_an_operation_and_once_more(name: str, tmp_path: Path) -> None:
-    """The process itself ends at the k-th operation, for every third k; and the one that goes on, at a random one."""
+    """The process itself ends at the k-th operation, for every fifth k; and the one that goes on, at a random one."""
     command, out, whole = COMMANDS[name], tmp_path / "run", tmp_path / "whole"
     command.run(whole, resume=False)
     expected = command.results(whole)
@@ -55,7 +55,7 @@ def test_killed_at_an_operation_and_once_more(name: str, tmp_path: Path) -> None
         assert set(found) - set(expected) == {"summary.json", "report.html", "checksums.sha256"}
         for file in sorted(out.rglob("*"), reverse=True):
             file.rmdir() if file.is_dir() else file.unlink()
-        k += 3
+        k += 5
     assert k > 50
 
 
@@ -76,7 +76,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("at", [2, 6, 23])
+@pytest.mark.parametrize("at", [6, 23])
 def test_processes_that_really_end_there(at: int, tmp_path: Path) -> None:
     from adrgd.cli import run
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "reconstruct": "find the codes of a generator that explain what was measured of images",
     "rl": "train agents whose actions are refined by maximising the critic, and watch them",
     "inspect": "show a model as the solvers see it: activations, gates, problems",
+    "check": "check a run's folder: files against checksums, adversarial examples against model and data",
     "list": "show solvers, presets, losses, bundled models and data",
 }
 

@@ -22,6 +22,7 @@ from adrgd.errors import UsageError
 from adrgd.falsify.run import Verdict, falsify, sentence
 from adrgd.falsify.summary import ANSWERS
 from adrgd.files import write_text
+from adrgd.outputs import refuse_others
 
 DESCRIPTION = "Search a counterexample to a VNN-LIB property of an ONNX network, or to each of a list of them."
 
@@ -92,6 +93,8 @@ def _check(options: Options) -> None:
 
 
 def _one(options: Options, network: Path, prop: Path) -> int:
+    if options.out is not None:
+        refuse_others(options.out, _is_verdict)
     verdict = falsify(
         network, prop, timeout=60.0 if options.timeout is None else options.timeout, seed=options.seed,
         tolerance=options.tolerance, spent=_spent(),
@@ -132,6 +135,10 @@ def _many(options: Options, file: Path) -> int:
         counts = ", ".join(f"{summary[answer]} {answer}" for answer in ANSWERS)
         print(f"{summary['instances']} instances: {counts}; results: {out}/summary.md")
     return 0
+
+
+def _is_verdict(head: bytes) -> bool:
+    return head.partition(b"\n")[0].strip().decode(errors="replace") in ("unsat", *ANSWERS)
 
 
 def _save(out: Path, verdict: Verdict) -> None:

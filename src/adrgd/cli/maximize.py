@@ -18,10 +18,11 @@ from adrgd.cli.options import describe, parse, positive
 from adrgd.cli.progress import progress_bar
 from adrgd.domain import Box
 from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError
-from adrgd.files import write_text
+from adrgd.files import make_folder, write_text
 from adrgd.maximize import maximize
 from adrgd.models import Model, load_model
 from adrgd.objective import Output
+from adrgd.outputs import refuse_others
 from adrgd.solution import Solution
 from adrgd.solvers import Solver, make_solver
 
@@ -77,6 +78,8 @@ def command(argv: list[str]) -> int:
     )  # fmt: skip
     positive(options.steps, "steps")
     positive(options.restarts, "restarts")
+    out = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{_stem(options.model)}.json"
+    refuse_others(out, lambda head: head.startswith(b'{\n  "model": ') and b'"sense": ' in head)
     model = load_model(options.model, dtype=torch.float64, trust=options.trust)
     lower, upper = _corners(options, model)
     sign = -1.0 if options.minimize else 1.0
@@ -92,12 +95,11 @@ def command(argv: list[str]) -> int:
         except AdrgdError as error:  # what was found by search is printed and saved all the same
             failure = error
             result["status"] = "found by search; no bound could be proven"
-    out = (
-        options.out
-        or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{Path(options.model.partition('?')[0]).stem}.json"
-    )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, json.dumps(result, indent=2) + "\n")
+    try:
+        make_folder(out.parent)
+        write_text(out, json.dumps(result, indent=2) + "\n")
+    except OSError as error:  # what was found is printed all the same
+        failure = UsageError(f"cannot write {out} ({error.strerror}); make room, or choose another --out")
     if options.json:
         print(json.dumps(result))
     else:
@@ -105,6 +107,10 @@ def command(argv: list[str]) -> int:
     if failure is not None:
         raise failure
     return 1 if options.exact and not result["proven"] else 0
+
+
+def _stem(spec: str) -> str:
+    return Path(spec.partition("?")[0]).stem
 
 
 def _found(options: Options, solver: Solver, solution: Solution, sign: float) -> dict[str, Any]:

@@ -84,14 +84,18 @@ class Batch:
 
     def run(self, processes: int = 1) -> Generator[Result]:
         """Work on all that is not finished; every result is on disk before it is yielded."""
-        jobs = [Job(instance, self.seed, self.tolerance) for instance in self.pending()]
-        for done in run_jobs(jobs, solve, processes=processes, limit=lambda job: job.instance.timeout + GRACE):
-            result, text = done.result or _lost(jobs[done.place].instance, done)
-            if text:
-                result = dataclasses.replace(result, counterexample=f"counterexamples/{result.index:05d}.txt")
-                self.folder.write_text(result.counterexample, text + "\n")
-            self._save(dataclasses.asdict(result))
-            yield result
+        try:
+            jobs = [Job(instance, self.seed, self.tolerance) for instance in self.pending()]
+            for done in run_jobs(jobs, solve, processes=processes, limit=lambda job: job.instance.timeout + GRACE):
+                result, text = done.result or _lost(jobs[done.place].instance, done)
+                if text:
+                    result = dataclasses.replace(result, counterexample=f"counterexamples/{result.index:05d}.txt")
+                    self.folder.write_text(result.counterexample, text + "\n")
+                self._save(dataclasses.asdict(result))
+                yield result
+        except Exception as error:
+            self.folder.close(error)
+            raise
 
     def finish(self) -> dict[str, Any]:
         """Join all results into the final files, and return the summary."""

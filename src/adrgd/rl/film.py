@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 from PIL import Image
 
 from adrgd.errors import UsageError
-from adrgd.files import whole
+from adrgd.files import writing
+from adrgd.outputs import refuse_others
 from adrgd.rl.chain import Array
 from adrgd.rl.environments import Episode, make_env, play
 
+MARK = b"adrgd rl play"  # in the file, so that it may be replaced
 SMOOTH = 25  # pictures a second are enough
 
 
@@ -29,12 +32,13 @@ def film(policy: Any, env: str, out: Path, *, seed: int = 0, limit: int | None =
         width: of the picture, in pixels.
 
     Raises:
-        UsageError: another kind of file, or the environment cannot be drawn here.
+        UsageError: another kind of file, or one of somebody else's, or the environment cannot be drawn here.
     """
     if out.suffix.lower() != ".gif":
         raise UsageError(f"cannot write {out.name}: expected a name that ends in .gif")
     if width < 16 or (limit is not None and limit < 1):
         raise UsageError(f"expected a width of at least 16 pixels and a limit of at least 1, found {width} and {limit}")
+    refuse_others(out, lambda head: head.startswith(b"GIF") and MARK in head)
     made = make_env(env, render_mode="rgb_array", **({} if limit is None else {"max_episode_steps": limit}))
     rate = float(made.metadata.get("render_fps", 30))
     every = max(1, round(rate / SMOOTH))
@@ -51,8 +55,10 @@ def film(policy: Any, env: str, out: Path, *, seed: int = 0, limit: int | None =
     made.close()
     save = partial(pictures[0].save, format="GIF", save_all=True, append_images=pictures[1:], loop=0)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with whole(out) as temporary:
-        save(temporary, duration=max(20, round(1000 * every / rate)))
+    packed = io.BytesIO()
+    save(packed, duration=max(20, round(1000 * every / rate)), comment=MARK)
+    with writing(out) as stream:
+        stream.write(packed.getbuffer())
     return episode
 
 
