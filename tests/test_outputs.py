@@ -15,7 +15,20 @@ from adrgd.cli import run
 
 def maximize(out: Path) -> list[str]:
     model = save_linear(out.parent / "net.onnx", SUM_AND_DIFFERENCE)
-    return ["maximize", str(model), "--lower", "-1", "--upper", "1", "--steps", "3", "--out", str(out)]
+    return [
+        "maximize",
+        str(model),
+        "--lower",
+        "-1",
+        "--upper",
+        "1",
+        "--solver",
+        "pgd",
+        "--steps",
+        "3",
+        "--out",
+        str(out),
+    ]
 
 
 def falsify(out: Path) -> list[str]:

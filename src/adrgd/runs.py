@@ -118,7 +118,7 @@ class Run:
             raise RunFolderError(f"{self.path / name} is damaged or missing; go on with --resume, which makes it again")
         try:
             return read(self.path / name)
-        except MemoryError:
+        except (MemoryError, RunFolderError):
             raise
         except Exception as error:  # each format has errors of its own
             if not trusted and getattr(error, "errno", None) is None:  # the system's own errors are no damage

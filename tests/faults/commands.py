@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -178,11 +180,10 @@ def _checkpoint(file: Path) -> object:
 
 
 def _agent(file: Path) -> object:
-    from adrgd.rl.checkpoint import load_model
-    from adrgd.rl.training import ALGORITHMS
-
-    model = load_model(file.parent, ALGORITHMS["td3"])
-    return [value.tolist() for value in model.policy.state_dict().values()]
+    with zipfile.ZipFile(file) as packed:
+        names = [name for name in packed.namelist() if name.endswith(".pth")]
+        states = {name: torch.load(io.BytesIO(packed.read(name)), weights_only=True) for name in names}
+    return repr(states)
 
 
 def _there(file: Path) -> object:

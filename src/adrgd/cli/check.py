@@ -98,7 +98,9 @@ class _Loader:
         self.model = cache(self._model)
 
     def _model(self, spec: str, dtype: torch.dtype) -> Callable[[Any], Any]:
-        module = load_model(self._allowed(spec), device=self.options.device, dtype=dtype, trust=self.options.trust).module
+        module = load_model(
+            self._allowed(spec), device=self.options.device, dtype=dtype, trust=self.options.trust
+        ).module
         return lambda x: module(x.to(self.options.device)).cpu()
 
     def _allowed(self, spec: str) -> str:
