@@ -8,27 +8,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adrgd.activations.normal import PEAK, bell, chance_, deviation
-from adrgd.activations.slopes import Factor, Smooth
+from adrgd.activations.normal import bell, chance_
+from adrgd.activations.slopes import Pointwise
 
-SHARE, LINEAR = 0.364794, 0.020139  # of the ratio below, fitted
+SHARE, START = 0.338844, 5.5147  # fitted
 
 
-def ratio_(x: Tensor) -> Tensor:
-    """Phi(-x) / exp(-x^2 / 2) for x >= 0 within .0016 of its value, written over x: what erfcx is slow for.
-
-    Exact at zero, and at infinity, where it falls as 1 / x.
-    """
-    root = torch.add(x, LINEAR / SHARE**2).mul_(x).mul_(SHARE**2).add_(2 / math.pi).sqrt_()
-    return root.add_(x, alpha=1 - SHARE).reciprocal_().mul_(PEAK)
+def mills(x: Tensor) -> Tensor:
+    """exp(-x^2 / 2) / Phi(-x) for x >= 0 within .0028 of its value: what erfcx is slow for."""
+    root = torch.addcmul(x.new_tensor(2 * math.pi * SHARE**2 * START), x, x, value=2 * math.pi * SHARE**2).sqrt_()
+    return root.add_(x, alpha=math.sqrt(2 * math.pi) * (1 - SHARE))
 
 
 @dataclass(frozen=True)
-class Exponential(Smooth):
+class Exponential(Pointwise):
     """scale * h where h > 0, else scale * alpha * (exp(rate h) - 1).
 
-    With v = h / s the mean slope of the line is Phi(v), and that of the exponential, at rate 1, is
-    exp(h + s^2 / 2) Phi(-(v + s)), which is exp(-v^2 / 2) times `ratio_` of v + s where that is positive.
+    With v = h / s and x = v + s, the mean slope of the line is Phi(v), and that of the exponential, at rate 1, is
+    exp(h + s^2 / 2) Phi(-x). Where x is positive that is exp(-v^2 / 2) / mills(x), which cannot overflow.
     """
 
     name: str
@@ -40,17 +37,17 @@ class Exponential(Smooth):
         out: Tensor = torch.ops.aten.elu(h, self.alpha, self.scale, self.rate)
         return out
 
-    def soft(self, h: Tensor, inverse: Tensor, left: float) -> Factor:
+    def mean_slope(self, h: Tensor, square: Tensor) -> Tensor:
         if self.rate != 1:
-            h, left = h * self.rate, left * self.rate
-        s = deviation(inverse, left)
-        v = torch.div(h, s)
-        x = v + s
-        rest = ratio_(x.abs()).mul_(bell(v))
-        whole = s.square_().mul_(0.5).add(h).clamp_max_(0).exp_()  # what is above zero is not asked for
-        tail = torch.where(x < 0, whole.sub_(rest), rest)
-        slope = chance_(v).add_(tail, alpha=self.alpha * self.rate)
-        return Factor(slope if self.scale == 1 else slope.mul_(self.scale))
+            h, square = h * self.rate, square.mul_(self.rate**2)
+        narrow = square.rsqrt()
+        v = torch.mul(h, narrow)
+        x = torch.addcmul(v, square, narrow)
+        tail = bell(v).div_(mills(x.abs()))
+        whole = torch.add(h, square, alpha=0.5).clamp_max_(0).exp_()  # what is above zero is not asked for
+        tail.sub_(torch.ops.aten.threshold_backward(whole, x.neg_(), 0)).abs_()  # where x < 0, whole - tail
+        slope = chance_(v.mul_(math.sqrt(0.5))).add_(tail, alpha=self.alpha * self.rate)
+        return slope if self.scale == 1 else slope.mul_(self.scale)
 
 
 SELU = Exponential("selu", 1.6732632423543772848, 1.0507009873554804934)

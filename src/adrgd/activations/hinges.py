@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adrgd.activations.blocks import in_blocks
 from adrgd.activations.slopes import Factor
 
 Number = float | Tensor
@@ -66,8 +67,12 @@ class PiecewiseLinear:
 
     def soft(self, h: Tensor, inverse: Tensor, left: float) -> Factor:
         """Each hinge's step in the slope becomes sigmoid((h - break) * inverse / left)."""
-        steps = [torch.mul(h - at if at else h, inverse).div_(left).sigmoid_() for at in self.breaks]
-        return Factor(self.mix(steps))
+        if len(self.breaks) > 1 and not any(isinstance(number, Tensor) for number in (self.slope, *self.jumps)):
+            return Factor(in_blocks(lambda h, inverse: self._mixed(h, inverse, left), h, inverse))
+        return Factor(self._mixed(h, inverse, left))
+
+    def _mixed(self, h: Tensor, inverse: Tensor, left: float) -> Tensor:
+        return self.mix([torch.mul(h - at if at else h, inverse).div_(left).sigmoid_() for at in self.breaks])
 
 
 RELU = PiecewiseLinear((0.0,), (1.0,), name="relu")

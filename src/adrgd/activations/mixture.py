@@ -1,4 +1,4 @@
-"""Smooth activations whose slopes are, closely enough, short sums of normal distributions and densities.
+"""Pointwise activations whose slopes are, closely enough, short sums of normal distributions and densities.
 
 Noise turns each term into a wider one of the same form, so that the mean slope is never further from the true mean
 than the sum is from the true slope. `benchmarks/activations_fit.py` makes the coefficients.
@@ -6,6 +6,7 @@ than the sum is from the true slope. `benchmarks/activations_fit.py` makes the c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adrgd.activations.normal import PEAK, bell, chance_, deviation
-from adrgd.activations.slopes import Factor, Smooth
+from adrgd.activations.normal import bell
+from adrgd.activations.slopes import Pointwise
 
 
 class Term(NamedTuple):
@@ -29,7 +30,7 @@ class Term(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Mixture(Smooth):
+class Mixture(Pointwise):
     """A function whose slope is nearly base + the sum of the terms.
 
     Under noise, with r = width / sqrt(width^2 + s^2) and u = (h - at) r / width, a term is
@@ -44,33 +45,29 @@ class Mixture(Smooth):
     def value(self, h: Tensor) -> Tensor:
         return self.function(h)
 
-    def soft(self, h: Tensor, inverse: Tensor, left: float) -> Factor:
-        square = deviation(inverse, left).square_()
-        slope = h.new_full(h.shape, self.base)
+    def mean_slope(self, h: Tensor, square: Tensor) -> Tensor:
+        double, slope = square.mul_(2), h.new_full(h.shape, self.base + sum(term.step / 2 for term in self.terms))
         for term in self.terms:
-            narrow = torch.add(square, term.width**2).rsqrt_()
-            u = torch.sub(h, term.at).mul_(narrow) if term.at else torch.mul(h, narrow)
+            narrow = torch.add(double, 2 * term.width**2).rsqrt_()
+            u = torch.sub(h, term.at).mul_(narrow) if term.at else torch.mul(h, narrow)  # over sqrt(2)
             if term.even or term.odd:
-                narrow.mul_(term.width)
-                part = bell(u).mul_(narrow)
+                part = bell(u, 1.0).mul_(narrow)
+                slope.add_(part, alpha=term.even * term.width / math.sqrt(math.pi))
                 if term.odd:
-                    part.mul_(torch.mul(u, narrow).mul_(term.odd).add_(term.even))
-                slope.add_(part, alpha=PEAK * (1.0 if term.odd else term.even))
+                    slope.addcmul_(part, narrow.mul_(u), value=term.odd * 2 * term.width**2 / math.sqrt(math.pi))
             if term.step:
-                slope.add_(chance_(u), alpha=term.step)
-        return Factor(slope)
+                slope.add_(u.erf_(), alpha=term.step / 2)
+        return slope
 
 
-SILU = Mixture("silu", F.silu, (Term(0, 0.98690, 1), Term(0, 1.82558, odd=0.35907), Term(0, 2.81140, odd=0.11765)))
 MISH = Mixture(
     "mish", F.mish,
     (Term(0.03039, 0.74466, 1), Term(-0.92892, 2.33159, even=-0.14420, odd=0.08891),
      Term(-0.42669, 1.33055, even=0.27762, odd=0.42654)),
 )  # fmt: skip
 TANHSHRINK = Mixture(
-    "tanhshrink", F.tanhshrink,
-    (Term(0, 0.52478, even=-0.71060), Term(0, 0.80960, even=-1.42967), Term(0, 1.28245, even=-0.36581)), base=1,
-)  # fmt: skip
+    "tanhshrink", F.tanhshrink, (Term(0, 0.61430, even=-1.48705), Term(0, 1.06658, even=-1.01427)), base=1
+)
 SOFTSIGN = Mixture(
     "softsign", F.softsign,
     (Term(0, 0.02167, even=0.18059), Term(0, 0.10969, even=0.54098), Term(0, 0.35632, even=0.91374),
@@ -78,6 +75,5 @@ SOFTSIGN = Mixture(
 )  # fmt: skip
 ATAN = Mixture(
     "atan", torch.atan,
-    (Term(0, 0.50241, even=0.89963), Term(0, 1.00774, even=1.13904), Term(0, 2.36784, even=0.40198),
-     Term(0, 8.22987, even=0.06129)),
+    (Term(0, 0.56850, even=1.26030), Term(0, 1.33206, even=1.04297), Term(0, 4.62456, even=0.19099)),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adrgd.activations.normal import PEAK, bell, chance_, deviation
-from adrgd.activations.slopes import Factor
+from adrgd.activations.normal import PEAK, bell
+from adrgd.activations.slopes import Pointwise
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Break:
 
 
 @dataclass(frozen=True)
-class PiecewiseQuadratic:
-    """A function with slope `slope` far on the left, where it is straight, and these breaks.
+class PiecewiseQuadratic(Pointwise):
+    """A function with slope `left` far on the left, where it is straight, and these breaks.
 
     Under noise, with w = (h - at) / s, a bend passes with the chance Phi(w), a jump as the density of the noise, and
     a curve adds (h - at) Phi(w) + s density(w).
@@ -42,37 +43,39 @@ class PiecewiseQuadratic:
     name: str
     function: Callable[[Tensor], Tensor]
     breaks: tuple[Break, ...]
-    slope: float = 0.0
-
-    is_relu = False
+    left: float = 0.0
 
     @property
     def is_flat(self) -> bool:
-        return self.slope == 0 and not any(b.bend or b.curve for b in self.breaks)
+        return self.left == 0 and not any(b.bend or b.curve for b in self.breaks)
 
     def value(self, h: Tensor) -> Tensor:
         return self.function(h)
 
-    def soft(self, h: Tensor, inverse: Tensor, left: float) -> Factor:
-        s = deviation(inverse, left)
-        narrow = s.reciprocal()
-        slope = h.new_full(h.shape, self.slope)
+    def mean_slope(self, h: Tensor, square: Tensor) -> Tensor:
+        narrow = square.mul(2).rsqrt_()
+        scaled = torch.mul(h, narrow)
+        # Phi = 1 / 2 + erf / 2: the halves make up the mean of the slopes far out on both sides
         rate, swing, leap = _Sum(), _Sum(), _Sum()
+        slope = h.new_full(h.shape, self.left + sum(b.bend - b.curve * b.at for b in self.breaks) / 2)
         for b in self.breaks:
-            w = torch.sub(h, b.at).mul_(narrow) if b.at else torch.mul(h, narrow)
+            w = torch.sub(scaled, narrow, alpha=b.at)  # over sqrt(2)
             if b.jump or b.curve:
-                density = bell(w)
+                density = bell(w, 1.0)
                 swing.add(density, PEAK * b.curve)
-                leap.add(density, PEAK * b.jump)
+                leap.add(density, PEAK * b.jump * math.sqrt(2))
             if b.bend or b.curve:
-                chance = chance_(w)
-                rate.add(chance, b.curve)
-                slope.add_(chance, alpha=b.bend - b.curve * b.at)
+                odds = w.erf_()
+                rate.add(odds, b.curve / 2)
+                slope.add_(odds, alpha=(b.bend - b.curve * b.at) / 2)
         # each sum over the breaks comes first: far outside the terms cancel there without rounding
-        for total, factor in ((rate, h), (swing, s), (leap, narrow)):
+        curve = sum(b.curve for b in self.breaks) / 2
+        if curve:
+            slope.add_(h, alpha=curve)
+        for total, factor in ((rate, h), (swing, square.sqrt_()), (leap, narrow)):
             if total.value is not None:
                 slope.addcmul_(total.value, factor)
-        return Factor(slope)
+        return slope
 
 
 class _Sum:
@@ -88,7 +91,7 @@ class _Sum:
 def hardshrink(lambd: float) -> PiecewiseQuadratic:
     """h where |h| > lambd, else 0."""
     breaks = (Break(-lambd, jump=lambd, bend=-1), Break(lambd, jump=lambd, bend=1))
-    return PiecewiseQuadratic("hardshrink", partial(F.hardshrink, lambd=lambd), breaks, slope=1.0)
+    return PiecewiseQuadratic("hardshrink", partial(F.hardshrink, lambd=lambd), breaks, left=1.0)
 
 
 def jumping(at: float, value: float) -> PiecewiseQuadratic:

@@ -13,7 +13,7 @@ REACH = 9.0  # deviations of the noise; what lies beyond has the probability 2e-
 NODES = 10  # a cell
 
 
-def mean_slope(
+def by_quadrature(
     function: Callable[[Tensor], Tensor], h: Tensor, s: Tensor, kinks: Sequence[float] = (), scale: float = 1.0
 ) -> Tensor:
     """E[function'(h + s xi)], xi ~ N(0, 1), in float64, to about nine digits.

@@ -13,8 +13,8 @@ from torch import Tensor
 from adrgd.activations.exponential import SELU, Exponential
 from adrgd.activations.gaussian import COS, ERF, GELU, GELU_TANH, SIN
 from adrgd.activations.hinges import ABS, HARDSIGMOID, RELU, RELU6, PiecewiseLinear
-from adrgd.activations.logistic import LOGSIGMOID, Softplus
-from adrgd.activations.mixture import ATAN, MISH, SILU, SOFTSIGN, TANHSHRINK
+from adrgd.activations.logistic import LOGSIGMOID, SILU, Softplus
+from adrgd.activations.mixture import ATAN, MISH, SOFTSIGN, TANHSHRINK
 from adrgd.activations.polynomial import HARDSWISH, PiecewiseQuadratic, hardshrink, jumping
 from adrgd.activations.pooling import MaxPool
 from adrgd.activations.slopes import Activation

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
+
+from adrgd.activations.blocks import in_blocks
+from adrgd.activations.normal import variance
 
 
 class Slope(Protocol):
@@ -59,8 +63,18 @@ class Activation(Protocol):
         """
 
 
-class Smooth:
-    """What the activations have in common that are neither hinges nor flat."""
+class Pointwise(ABC):
+    """An activation that acts entry by entry and whose mean slope takes more than a few operations."""
 
     is_relu = False
-    is_flat = False
+
+    @property
+    def is_flat(self) -> bool:
+        return False
+
+    @abstractmethod
+    def mean_slope(self, h: Tensor, square: Tensor) -> Tensor:
+        """E[phi'(h + s xi)], of h's shape, where s^2 = square, which broadcasts to h's and may be overwritten."""
+
+    def soft(self, h: Tensor, inverse: Tensor, left: float) -> Factor:
+        return Factor(in_blocks(lambda h, inverse: self.mean_slope(h, variance(inverse, left)), h, inverse))

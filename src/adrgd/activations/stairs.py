@@ -9,14 +9,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from adrgd.activations.normal import PEAK, bell, deviation
-from adrgd.activations.slopes import Factor
+from adrgd.activations.normal import PEAK, bell
+from adrgd.activations.slopes import Pointwise
 
 WIDE = 0.5  # of a step: a wider noise leaves a mean slope within .015 of one
 
 
 @dataclass(frozen=True)
-class Stairs:
+class Stairs(Pointwise):
     """Steps of equal width and height, `unit`; they are at the multiples of it, or half-way between.
 
     The mean slope is a bump, the noise's density, at each step; only the three next to h are counted, and the noise is
@@ -33,22 +33,27 @@ class Stairs:
     halves: bool = False
     level: bool = False
 
-    is_relu = False
-    is_flat = True
+    @property
+    def is_flat(self) -> bool:
+        return True
 
     def value(self, h: Tensor) -> Tensor:
         return self.function(h)
 
-    def soft(self, h: Tensor, inverse: Tensor, left: float) -> Factor:
-        s = deviation(inverse, left).div_(self.unit)
-        narrow = s.clamp(max=WIDE).reciprocal_()
-        place = h / self.unit - 0.5 if self.halves else h / self.unit
-        nearest = place.round()
-        place -= nearest
-        slope = sum((bell((place - k) * narrow) for k in (-1, 1)), bell(place * narrow)).mul_(narrow)
+    def mean_slope(self, h: Tensor, square: Tensor) -> Tensor:
+        place = h / self.unit
+        square = square / self.unit**2
+        narrow = square.clamp_max(WIDE**2).rsqrt_()
+        near = place - 0.5 if self.halves else place.clone()
+        near -= near.round()
+        slope = bell(near * narrow)
+        for k in (-1, 1):
+            slope += bell((near - k).mul_(narrow))
+        slope *= narrow
         if self.level:
-            slope.sub_(bell(h / (s * self.unit)).div_(s)).clamp_min_(0)
-        return Factor(slope.mul_(PEAK))
+            narrow = square.rsqrt_()
+            slope.sub_(bell(place.mul_(narrow)).mul_(narrow)).clamp_min_(0)
+        return slope.mul_(PEAK)
 
 
 FLOOR, CEIL = Stairs("floor", torch.floor), Stairs("ceil", torch.ceil)
