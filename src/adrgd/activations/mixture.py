@@ -54,7 +54,7 @@ class Mixture(Pointwise):
                 part = bell(u, 1.0).mul_(narrow)
                 slope.add_(part, alpha=term.even * term.width / math.sqrt(math.pi))
                 if term.odd:
-                    slope.addcmul_(part, narrow.mul_(u), value=term.odd * 2 * term.width**2 / math.sqrt(math.pi))
+                    slope.addcmul_(part, narrow * u, value=term.odd * 2 * term.width**2 / math.sqrt(math.pi))
             if term.step:
                 slope.add_(u.erf_(), alpha=term.step / 2)
         return slope

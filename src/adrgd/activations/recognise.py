@@ -40,6 +40,8 @@ def _between(name: str, low: float | None, high: float | None) -> PiecewiseLinea
         return RELU if low == 0 else PiecewiseLinear((float(low),), (1.0,), offset=float(low), name=name)
     if low > high:  # torch returns `high` everywhere
         return None
+    if (low, high) == (0, 6):
+        return RELU6
     return PiecewiseLinear((float(low), float(high)), (1.0, -1.0), offset=float(low), name=name)
 
 

@@ -12,7 +12,9 @@ from torch import Tensor
 from adrgd.activations.normal import PEAK, bell
 from adrgd.activations.slopes import Pointwise
 
-WIDE = 0.5  # of a step: a wider noise leaves a mean slope within .015 of one
+WIDE = (
+    0.5  # of a step: a wider noise leaves a mean slope within .015 of one; the further steps left out are .009 at most
+)
 
 
 @dataclass(frozen=True)
