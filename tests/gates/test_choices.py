@@ -32,6 +32,13 @@ FORMS: dict[str, tuple[Form, int]] = {
     "max along": (lambda h: h.view(-1, 3, 2).max(2)[0], 1),
     "max along, named": (lambda h: torch.max(h.view(-1, 3, 2), dim=1, keepdim=True).values.flatten(1), 1),
     "min along": (lambda h: h.view(-1, 3, 2).min(-1).values, 1),
+    "adaptive pool": (lambda h: F.adaptive_max_pool1d(h[:, None], 3).flatten(1), 1),
+    "adaptive pool to one": (lambda h: F.adaptive_max_pool2d(h.view(-1, 1, 2, 3), (1, None)).flatten(1), 1),
+    "pool with its choices": (lambda h: F.max_pool1d(h[:, None], 2, return_indices=True)[0].flatten(1), 1),
+    "nn.MaxPool2d with its choices": (
+        lambda h: nn.MaxPool2d(2, stride=1, return_indices=True)(h.view(-1, 1, 2, 3))[0].flatten(1),
+        1,
+    ),
     "glu": (F.glu, 1),
     "nn.GLU": (nn.GLU(dim=1), 1),
     "glu written out": (lambda h: h[:, :3] * h[:, 3:].sigmoid(), 1),

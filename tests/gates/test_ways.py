@@ -183,9 +183,9 @@ HIDDEN: dict[str, tuple[Callable[[nn.Sequential], Network], str]] = {
         ),
         "lstm",
     ),
-    "pooling that returns its choices": (
-        lambda net: lambda x: F.max_pool1d(net(x)[:, None], 2, return_indices=True)[0].flatten(1),
-        "max_pool1d",
+    "pooling into unequal windows": (
+        lambda net: lambda x: F.adaptive_max_pool1d(net(x)[:, None], 2).flatten(1),
+        "adaptive_max_pool1d",
     ),
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
@@ -26,6 +27,8 @@ OWN = "its own derivative is the right one"
 FACTOR = "it is a factor of an expression that is no known activation, and keeps its own derivative"
 IN_VMAP = "it runs inside torch.func, where rows have no dimension of their own"
 HIDDEN = "it runs where its calls cannot be seen (TorchScript, a compiled or custom function)"
+NAMES = {getattr(F, name): name for name in ("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")}
+"""Functions whose own name tells nothing."""
 ROWS = 4  # of a batch are enough to look at; two could be taken for another dimension of extent two
 
 
@@ -97,7 +100,7 @@ class _Look(Gates):
         before = list(roots((args, kwargs)))
         answer = func(*args, **kwargs)
         activations = self.nodes.claim(answer, before)
-        name = str(getattr(func, "__name__", "")).partition(".")[0]
+        name = NAMES.get(func) or str(getattr(func, "__name__", "")).partition(".")[0]
         kind = name.strip("_") or "function"
         self.moves_rows |= name in MOVES_ROWS
         if name in KEEPS_OWN and before:

@@ -18,13 +18,14 @@ from adrgd.activations import RECOGNISERS, Activation, PiecewiseLinear
 from adrgd.activations.choices import CHOICES
 from adrgd.activations.expressions import Expressions, Nothing
 from adrgd.activations.found import Found
+from adrgd.activations.pools import POOLS
 from adrgd.activations.units import UNITS, written_out
 from adrgd.gates.call import Call
 from adrgd.gates.eager import eager
 from adrgd.gates.layers import Picked, Selected
 from adrgd.gates.layouts import ROWS_FIRST
 
-RECOGNISE: dict[Any, Callable[..., Any]] = {**RECOGNISERS, **CHOICES, **UNITS}
+RECOGNISE: dict[Any, Callable[..., Any]] = {**RECOGNISERS, **POOLS, **CHOICES, **UNITS}
 NONE = Nothing()
 
 
