@@ -8,9 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from falsify.problems import SUM_AND_DIFFERENCE, save_linear, vnnlib
@@ -19,6 +17,8 @@ from adrgd import __version__
 from adrgd.cli import run, signals
 from adrgd.falsify.batch import Batch
 from adrgd.falsify.instances import read_instances
+
+from .conftest import wait
 
 ATTACK = [
     "attack", "--model", "bundled:mnist-pgd", "--data", "bundled:mnist", "--eps", "0.25", "--threads", "1", "--limit",
@@ -61,14 +61,6 @@ def test_at_a_moment(number: int, moment: str, tmp_path: Path) -> None:
         assert one == other
 
 
-def wait_for(process: subprocess.Popen[str], what: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 200
-    while not what():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def children(parent: int) -> list[int]:
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False)
     return [int(word) for word in found.stdout.split()]
@@ -87,10 +79,10 @@ def test_workers_end_with_the_first_process_and_no_instance_counts_as_failed(tmp
         [sys.executable, "-m", "adrgd", *words, "--processes", "2", "--out", str(out)], stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    wait_for(process, (out / "parts" / "00000.json").exists)
+    wait(process, (out / "parts" / "00000.json").exists)
     workers = children(process.pid)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     ended(signal.SIGINT, process.returncode, err, f"; go on with: adrgd falsify --instances {file} --resume {out}")
     assert [json.loads(part.read_text())["answer"] for part in (out / "parts").glob("*.json")] == ["sat"]
     deadline = time.monotonic() + 30

@@ -37,7 +37,7 @@ def prop(tmp_path: Path) -> Path:
 )
 def test_counterexamples_survive_their_text(formula: str, net: Path, prop: Path) -> None:
     prop.write_text(vnnlib(formula))
-    verdict = falsify(net, prop, timeout=20)
+    verdict = falsify(net, prop)
     assert verdict.answer == "sat"
     assert verdict.text().startswith("sat\n((X_0 ")
     x, y = read_counterexample(verdict.text().removeprefix("sat"))
@@ -74,18 +74,18 @@ def test_nothing_to_search(net: Path, prop: Path) -> None:
 
 def test_one_point_is_all_there_is(net: Path, prop: Path) -> None:
     prop.write_text(vnnlib("(>= Y_0 0.3)", box=("0.1", "0.1")))
-    verdict = falsify(net, prop, timeout=20)
+    verdict = falsify(net, prop)
     assert verdict.answer == "unknown"
     assert "all that there was" in verdict.message
     prop.write_text(vnnlib("(>= Y_0 0.2)", box=("0.1", "0.1")))
-    verdict = falsify(net, prop, timeout=20)
+    verdict = falsify(net, prop)
     assert verdict.counterexample is not None
     assert verdict.counterexample.x.tolist() == [0.1, 0.1]
 
 
 def test_same_seed_same_counterexample(net: Path, prop: Path) -> None:
     prop.write_text(vnnlib("(>= Y_0 1.5)", "(<= Y_1 0.1)"))
-    first, second = (falsify(net, prop, timeout=20, seed=3).text() for _ in range(2))
+    first, second = (falsify(net, prop, seed=3).text() for _ in range(2))
     assert first == second
 
 
@@ -114,7 +114,7 @@ def test_bad_requests(net: Path, prop: Path, tmp_path: Path) -> None:
 def test_cases_and_networks_are_left_alone(net: Path, prop: Path) -> None:
     prop.write_text(vnnlib("(>= Y_0 1.5)"))
     before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.random.get_rng_state()
-    falsify(net, prop, timeout=20)
+    falsify(net, prop)
     after = torch.get_default_dtype(), torch.is_grad_enabled(), torch.random.get_rng_state()
     assert before[:2] == after[:2]
     assert torch.equal(before[2], after[2])
