@@ -99,7 +99,7 @@ def test_restarts_only_ever_help(problem: Problem) -> None:
 
 
 def test_restarts_end_when_every_image_is_broken(problem: Problem) -> None:
-    strong = {"threat": Threat(eps=1.0), "steps": 50}
+    strong = {"threat": Threat(eps=0.9), "steps": 50}
     one, many = attack(problem, restarts=1, **strong), attack(problem, restarts=3, **strong)
     assert one.success.all()
     assert torch.equal(many.forward_passes, one.forward_passes)

@@ -135,7 +135,7 @@ def test_errors_are_those_of_one_process(ray: ModuleType, problem: Problem, batc
         list(RayWorkers()(net, attack, batches[:1]))
     assert str(there.value) == str(here.value)
     with pytest.raises(AdrgdError, match=r"8 images that begins with image 108 \(RuntimeError: no memory\)"):
-        list(RayWorkers()(Broken(), attack, batches[1:2]))
+        list(RayWorkers()(Broken().eval(), attack, batches[1:2]))
 
 
 class Unsendable(nn.Module):
