@@ -43,8 +43,8 @@ class Gating:
 
     @property
     def seen(self) -> int:
-        """All nonlinear calls."""
-        return sum(self.gated.values()) + sum(other.count for other in self.plain)
+        """All activation calls: those with a gate, those left out, and those that lack one."""
+        return sum(self.gated.values()) + sum(other.count for other in self.plain if not _balanced(other))
 
     @property
     def lost(self) -> tuple[Other, ...]:
@@ -53,13 +53,14 @@ class Gating:
 
     @property
     def sentence(self) -> str:
-        """E.g. "gates for 5 of 7 nonlinear calls: 4 gelu, 1 relu; without: 2 softmax (...)"."""
+        """E.g. "4 of 5 activation calls have gates: 4 gelu; not 1 lstm (...); 2 softmax keep their own derivative"."""
         if not self.seen:
             return "no activation call was seen: the gradients are plain"
-        have = _list(self.gated.items())
-        words = f"gates for {sum(self.gated.values())} of {self.seen} nonlinear calls" + (f": {have}" if have else "")
-        without = "; ".join(f"{other.count} {other.kind} ({other.why})" for other in self.plain)
-        return f"{words}; without: {without}" if without else words
+        count = sum(self.gated.values())
+        words = [f"{count} of {self.seen} activation calls have gates" + (f": {_list(self.gated)}" if count else "")]
+        words += [f"not {o.count} {o.kind} ({o.why})" for o in self.plain if not _balanced(o)]
+        own = {other.kind: other.count for other in self.plain if _balanced(other)}
+        return "; ".join([*words, f"{_list(own)} keep their own derivative"] if own else words)
 
     @property
     def warning(self) -> str:
@@ -73,12 +74,17 @@ class Gating:
         if not self.lost:
             return ""
         reason = "; ".join(f"{other.count} {other.kind}: {other.why}" for other in self.lost)
-        return f"{sum(other.count for other in self.lost)} of {self.seen} nonlinear calls have no gate ({reason})"
+        return f"{sum(other.count for other in self.lost)} of {self.seen} activation calls have no gate ({reason})"
 
     def facts(self) -> dict[str, Any]:
         """As plain data, for JSON."""
         return {"seen": self.seen, "gated": dict(self.gated), "plain": [asdict(other) for other in self.plain]}
 
 
-def _list(kinds: Any) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in kinds)
+def _balanced(other: Other) -> bool:
+    """Whether a call keeps its own derivative because that is the right one."""
+    return other.own and other.why != UNSELECTED
+
+
+def _list(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
