@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,26 +124,30 @@ def _reconstruct(out: Path, resume: bool) -> None:
     run_reconstruct(generator, targets, setting, out, config=config, resume=resume)
 
 
-def _falsify(out: Path, resume: bool) -> None:
+@lru_cache(maxsize=1)
+def _instances() -> tempfile.TemporaryDirectory[str]:
+    """A property that is violated, and one that cannot be read."""
     from falsify.problems import SUM_AND_DIFFERENCE, save_linear, vnnlib
 
+    folder = tempfile.TemporaryDirectory()
+    home = Path(folder.name)
+    save_linear(home / "net.onnx", SUM_AND_DIFFERENCE)
+    for name, text in (("yes", vnnlib("(>= Y_0 1)")), ("bad", "(assert (>= Y_0")):
+        (home / f"{name}.vnnlib").write_text(text)
+    (home / "instances.csv").write_text("net.onnx,yes.vnnlib,30\nnet.onnx,bad.vnnlib,30\n")
+    return folder
+
+
+def _falsify(out: Path, resume: bool) -> None:
     from adrgd.falsify import batch
     from adrgd.falsify.instances import read_instances
     from adrgd.falsify.workers import Done
-
-    home = out.with_name(f"{out.name}-instances")
-    if not home.exists():
-        home.mkdir()
-        save_linear(home / "net.onnx", SUM_AND_DIFFERENCE)
-        for name, text in (("yes", vnnlib("(>= Y_0 1)")), ("bad", "(assert (>= Y_0")):
-            (home / f"{name}.vnnlib").write_text(text)
-        (home / "instances.csv").write_text("net.onnx,yes.vnnlib,30\nnet.onnx,bad.vnnlib,30\n")
 
     def here(jobs: Any, work: Any, **settings: Any) -> Iterator[Done[Any]]:
         yield from (Done(place, work(job), "", 0.0) for place, job in enumerate(jobs))
 
     with mock.patch.object(batch, "run_jobs", here):
-        listed = read_instances(home / "instances.csv")
+        listed = read_instances(Path(_instances().name) / "instances.csv")
         run = batch.Batch(listed, out, seed=0, tolerance=0.0, config={}, resume=resume)
         for _ in run.run():
             pass
