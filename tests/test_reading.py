@@ -7,8 +7,12 @@ import io
 import os
 import socket
 import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from adrgd import limits, reading
@@ -105,3 +109,29 @@ def test_an_archive_is_measured_before_it_is_expanded(monkeypatch: pytest.Monkey
     reading.check_zip(file, "arrays", ["small"])
     with pytest.raises(limits.TooLargeError, match="needs 2 MiB, more than the 1 MiB"):
         reading.check_zip(file, "arrays")
+
+
+@dataclass
+class Record:
+    name: str
+    count: int
+    share: float = 0.0
+    losses: list[float] = field(default_factory=list)
+
+
+def test_records_have_the_types_that_they_declare() -> None:
+    assert reading.read_record(Record, {"name": "a", "count": 1, "share": 1, "losses": [1, 0.5]}).losses == [1, 0.5]
+    for wrong in ({"count": True}, {"count": 1.0}, {"name": None}, {"losses": ["x"]}, {"losses": 1.0}, {"more": 1}):
+        with pytest.raises(ValueError, match="expected"):
+            reading.read_record(Record, {"name": "a", "count": 1} | wrong)
+    with pytest.raises(ValueError, match="expected the fields name, count"):
+        reading.read_record(Record, [1])
+
+
+def test_tables_are_measured_before_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pq.write_table(pa.table({"a": np.zeros(300_000)}), tmp_path / "t.parquet")
+    assert (tmp_path / "t.parquet").stat().st_size < 10_000
+    assert reading.read_table(tmp_path / "t.parquet").num_rows == 300_000
+    monkeypatch.setenv(limits.VARIABLE, "arrays=1M")
+    with pytest.raises(limits.TooLargeError, match="needs 2.29 MiB"):
+        reading.read_table(tmp_path / "t.parquet")

@@ -13,11 +13,13 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
 from adrgd import limits
+
+T = TypeVar("T")
 
 CHUNK = 2**20
 DEEPEST = 100
@@ -123,6 +125,44 @@ def _check_node(node: yaml.Node, met: set[int], depth: int) -> None:
         parts = [part for pair in node.value for part in pair]
     for part in parts:
         _check_node(part, met, depth + 1)
+
+
+def read_record(kind: type[T], content: Any) -> T:
+    """A dataclass of plain fields from a mapping, each field of the type that it is declared with.
+
+    Raises:
+        ValueError: a field is unknown, or of another type.
+        TypeError: a field is missing.
+    """
+    hints = get_type_hints(kind)
+    if not isinstance(content, dict) or not content.keys() <= hints.keys():
+        raise ValueError(f"expected the fields {', '.join(hints)} and no others")
+    for name, value in content.items():
+        wanted = get_origin(hints[name]) or hints[name]
+        parts = value if type(value) is list else []
+        if not _is(value, wanted) or not all(_is(part, get_args(hints[name])[0]) for part in parts):
+            raise ValueError(f"expected {name} as {wanted.__name__}, found {str(value)[:50]!r}")
+    return kind(**content)
+
+
+def _is(value: Any, wanted: Any) -> bool:
+    return type(value) is wanted or (wanted is float and type(value) is int)
+
+
+def read_table(path: Path) -> Any:
+    """A parquet file as a table of pyarrow, which a few bytes can make any number of rows long.
+
+    Raises:
+        OSError, pyarrow.ArrowException: it cannot be read, or is larger than the limit.
+    """
+    import pyarrow.parquet as pq
+
+    with open_regular(path) as file:
+        about = pq.ParquetFile(file).metadata
+        stored = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+        limits.check("arrays", max(stored, 8 * about.num_rows * about.num_columns))
+        file.seek(0)
+        return pq.read_table(file)
 
 
 def check_zip(file: IO[bytes], kind: str, wanted: Iterable[str] | None = None) -> None:

@@ -22,6 +22,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from adrgd.attacks.evaluate import AttackResult
+from adrgd.reading import read_table
 from adrgd.runs import Run
 
 TENSORS = ("adversarial", "history")  # kept as tensors; every other field is a column of the table
@@ -55,7 +56,7 @@ class RunFolder(Run):
         parts = [f"parts/{file.name}" for file in (self.path / "parts").glob("*") if _PART.fullmatch(file.name)]
         parts = sorted(name for name in parts if self.has(name))
         if not self.finished:
-            tables = [self.read(name, pq.read_table) for name in parts if name.endswith(".parquet")]
+            tables = [self.read(name, read_table) for name in parts if name.endswith(".parquet")]
             tensors = [self.read(name, load_file) for name in parts if name.endswith(".safetensors")]
             table = pa.concat_tables(tables)
             joined = {name: torch.cat([part[name] for part in tensors]) for name in TENSORS}
@@ -67,7 +68,7 @@ class RunFolder(Run):
 
     def results(self) -> dict[str, Any]:
         """The columns of results.parquet as arrays, one entry an image."""
-        table = self.read(RESULTS, pq.read_table)
+        table = self.read(RESULTS, read_table)
         return {name: table[name].to_numpy() for name in table.column_names}
 
     def tensors(self) -> dict[str, torch.Tensor]:

@@ -23,6 +23,7 @@ from adrgd.falsify.instances import Instance, InstanceList
 from adrgd.falsify.run import falsify, sentence
 from adrgd.falsify.summary import markdown, summarise
 from adrgd.falsify.workers import Done, run_jobs
+from adrgd.reading import read_bytes, read_json, read_record, read_table
 from adrgd.runs import open_run
 
 TABLE = "results.parquet"
@@ -108,7 +109,7 @@ class Batch:
                 table = pa.Table.from_pylist([self._read(instance.index) for instance in self.instances])
                 with folder.write(TABLE) as stream:
                     pq.write_table(table, stream)
-            rows = folder.read(TABLE, pq.read_table).to_pylist()
+            rows = folder.read(TABLE, read_table).to_pylist()
             summary = summarise(rows) | {"out": str(self.out)} | folder.remarks()
             folder.write_text("summary.md", markdown(summary, rows))
             folder.remove([part for part in parts if folder.has(part)])
@@ -116,9 +117,7 @@ class Batch:
 
     def _reopen(self) -> None:
         """A table whose counterexamples are not all sound is taken apart again, so that those are found anew."""
-        import pyarrow.parquet as pq
-
-        rows = self.folder.read(TABLE, pq.read_table).to_pylist()
+        rows = self.folder.read(TABLE, read_table).to_pylist()
         sound = [row for row in rows if not row["counterexample"] or self.folder.has(row["counterexample"])]
         if len(sound) < len(rows):
             for row in sound:
@@ -137,7 +136,7 @@ class Batch:
 
     def _read(self, index: int) -> dict[str, Any]:
         def read(file: Path) -> dict[str, Any]:
-            return dataclasses.asdict(Result(**json.loads(file.read_text(encoding="utf-8"))))
+            return dataclasses.asdict(read_record(Result, read_json(read_bytes(file, "config"))))
 
         return self.folder.read(_part(index), read)
 

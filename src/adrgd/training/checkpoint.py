@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from adrgd.reading import read_record
 from adrgd.runs import Run
 
 CHECKPOINT = "checkpoint.pt"
@@ -52,6 +53,6 @@ def load(folder: Run, module: torch.nn.Module, optimiser: torch.optim.Optimizer)
         content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         module.load_state_dict(content["module"])
         optimiser.load_state_dict(content["optimiser"])
-        return State(**content["state"])
+        return read_record(State, content["state"])
 
     return folder.read(CHECKPOINT, put) if folder.has(CHECKPOINT) else State()
