@@ -42,17 +42,18 @@ def main() -> int:
                     found, what = "fault", f"took {done.seconds:.0f} s"
                 counts[found] += 1
                 if found == "fault":
-                    faults.append(f"{kind} --only {done.place}: {what}")
+                    faults.append(f"{kind} --only {done.place}: {what[:200]}")
                 if time.monotonic() - started > 60 * options.minutes / len(options.kinds):
                     break
         spent = time.monotonic() - started
         numbers = f"{counts.total()} | {counts['taken']} | {counts['refused']} | {counts['fault']} | {spent:.0f}"
         print(f"| {kind} | {numbers} |", flush=True)
-    print("\n".join(["", f"{len(faults)} faults", *faults]))
+    print("\n".join(["", f"{len(faults)} faults", *faults[:SHOWN]]))
     return 1 if faults else 0
 
 
-START = 30.0  # seconds that a fresh process may take to be ready; the case's own limit is kept inside it
+SHOWN = 30  # faults that are named
+START = 60.0  # seconds that a fresh process may take to be ready; the case's own limit is kept inside it
 
 if __name__ == "__main__":
     Path(tempfile.gettempdir()).mkdir(exist_ok=True)

@@ -47,7 +47,10 @@ def load_data(spec: str, *, limit: int | None = None, offset: int = 0) -> Images
     specs.only_keys(query, keys, spec=spec, error=DataError)
     span = Span(offset, limit)
     path = Path(place) if kind == "bundled" else Path(place).expanduser()
-    return finish(read(path, query, span), span, spec=spec)
+    try:
+        return finish(read(path, query, span), span, spec=spec)
+    except OSError as error:  # a name that is too long, a folder in which one may not look
+        raise DataError(f"expected images in {spec!r}, found: {error.strerror or error}; check the path") from error
 
 
 def _read_bundled(name: Path, query: Mapping[str, str], span: Span) -> Raw:

@@ -89,6 +89,8 @@ def finish(raw: Raw, span: Span, *, spec: str) -> Images:
         DataError: no images, counts that differ, labels that are not classes, or values outside [0, 1].
     """
     images, labels = raw.images, raw.labels
+    if not images.ndim or not labels.ndim:
+        raise DataError(f"expected images and labels of {spec!r} as arrays, found a single number; correct the files")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if len(images) != len(labels) or labels.ndim != 1:

@@ -75,7 +75,10 @@ def load_model(
         ModelError: the spec has none of these forms, or the network cannot be loaded, or not without trust.
     """
     base, query = specs.split_spec(spec, error=ModelError)
-    loaded = _with_normalisation(_loader(base, spec, trust), base, query, spec)
+    try:
+        loaded = _with_normalisation(_loader(base, spec, trust), base, query, spec)
+    except OSError as error:  # a name that is too long, a folder in which one may not look
+        raise ModelError(f"expected a model at {spec!r}, found: {error.strerror or error}; check the path") from error
     loaded.module.requires_grad_(False)
     for part in loaded.module.modules():  # .eval() would do, but exported programs refuse the call
         part.training = False
