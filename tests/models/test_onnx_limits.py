@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -160,3 +162,19 @@ def test_weights_of_other_places_are_not(entries: dict[str, str], reason: str, s
     redirect(split, **entries)
     with pytest.raises(ModelError, match=f"in a file beside it, found .*{reason}"):
         load_onnx(split)
+
+
+def test_looking_at_sizes_brings_in_no_compiler(tmp_path: Path) -> None:
+    """It takes seconds to import, more than most files take to be read."""
+    nodes = [
+        node("Conv", "x w", "a", pads=[1, 1, 1, 1]), node("Relu", "a", "b"), node("MaxPool", "b", "c",
+        kernel_shape=[2, 2], strides=[2, 2]), node("Pad", "c p", "d"), node("Concat", "d d", "e", axis=1),
+        node("Sigmoid", "e", "f"), node("Flatten", "f", "g"), node("Softmax", "g"),
+    ]  # fmt: skip
+    constants = {"w": np.ones((2, 1, 3, 3), np.float32), "p": ints(0, 0, 1, 1, 0, 0, 0, 0)}
+    file = save(tmp_path / "net.onnx", nodes, [1, 1, 8, 8], **constants)
+    code = (
+        "import sys; from pathlib import Path; from adrgd.models.onnx import load_onnx; load_onnx(Path(sys.argv[1])); "
+        "sys.exit(any(name in sys.modules for name in ('torch._dynamo', 'sympy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(file)], check=False).returncode == 0

@@ -38,6 +38,8 @@ class Options:
     """The shape of one input, where neither the model nor --data tells: --shape 3 32 32."""
     device: str = "cpu"
     """cpu, cuda, cuda:1, ..."""
+    trust: bool = False
+    """Load a .pt or .pt2 file even where that can run its maker's code."""
     json: bool = False
     """Print one JSON object and nothing else."""
 
@@ -46,7 +48,7 @@ def command(argv: list[str]) -> int:
     """Run `adrgd inspect`."""
     options: Options = cli(Options, argv, prog="adrgd inspect", description=DESCRIPTION)
     device = usable_device(options.device)
-    model = load_model(options.model, device=device)
+    model = load_model(options.model, device=device, trust=options.trust)
     found = inspect_model(model.module, _inputs(options, model).to(device))
     if options.json:
         print(json.dumps({"model": options.model} | found.facts()))

@@ -8,6 +8,7 @@ becomes calls of torch.
 from __future__ import annotations
 
 from functools import cache
+from itertools import zip_longest
 from math import prod
 from typing import Any, NamedTuple
 
@@ -19,15 +20,22 @@ from adrgd import limits
 
 aten = torch.ops.aten
 
-POINTWISE = {
-    aten.add, aten.sub, aten.mul, aten.div, aten.neg, aten.relu, aten.sigmoid, aten.tanh, aten.clone, aten._to_copy,
-    aten._unsafe_view, aten.sum, aten.mean, aten.clamp, aten.sign, aten.native_batch_norm,
-    aten._native_batch_norm_legit_no_training, aten.leaky_relu, aten._softmax,
-}  # fmt: skip
-"""Operators whose result holds no more numbers than their arguments broadcast together, or fewer."""
-
 PRODUCTS = {aten.mm: 0, aten.bmm: 0, aten.addmm: 1}
 """Products of matrices, and the first factor."""
+
+POOLS = {
+    aten.max_pool2d_with_indices, aten.max_pool3d_with_indices, aten.avg_pool2d, aten.avg_pool3d,
+}  # fmt: skip
+NORMS = {
+    aten.native_batch_norm, aten._native_batch_norm_legit_no_training, aten.native_layer_norm, aten.native_group_norm,
+}  # fmt: skip
+"""They make as much as they take, and less beside it."""
+
+FILLED = {aten.zeros, aten.ones, aten.full, aten.empty}
+"""Made of a size alone."""
+
+STEPPED = {aten.arange, aten.linspace, aten.range}
+"""Of which fractions decide how long they are."""
 
 WIDTH = 8
 """Bytes of a number, at most."""
@@ -59,69 +67,113 @@ class Room(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.work = 0
         self.room, self.strength = limits.most("computed"), limits.most("work")
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would import its compiler, which takes seconds, to keep it away from here
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         kind = _kind(func)
-        if not kind.view:
-            size, work = _bound(kind.packet, args)
-            if size is None or self.made + WIDTH * size > self.room:
-                self.made += _exactly(func, kind, args, kwargs, self.made)
-            else:
-                self.made += WIDTH * size
-            self.work += work
-            if self.work > self.strength:
-                limits.check("work", self.work)
-        return func(*args, **kwargs)
+        if kind.view:
+            return func(*args, **kwargs)
+        most = _at_most(kind.packet, args)
+        if most is None or self.made + WIDTH * most > self.room:
+            _check(func, kind, args, kwargs, self.made)
+        self.work += _work(kind.packet, args)
+        if self.work > self.strength:
+            limits.check("work", self.work)
+        result = func(*args, **kwargs)
+        for one in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(one, Tensor):
+                self.made += one.numel() * one.element_size()
+        return result
 
 
-def _bound(packet: Any, args: tuple[Any, ...]) -> tuple[int | None, int]:
-    """How many numbers an operator makes at most, None where that takes a closer look; and its multiplications."""
+def _work(packet: Any, args: tuple[Any, ...]) -> int:
+    """The multiplications of a product or a convolution."""
+    if packet in PRODUCTS:
+        a, b = args[PRODUCTS[packet]], args[PRODUCTS[packet] + 1]
+        return int(a.numel() * b.shape[-1])
+    if packet is aten.convolution:
+        x, weight, transposed = args[0], args[1], args[6]
+        return int((x.numel() if transposed else _convolved(*args)) * prod(weight.shape[1:]))
+    return 0
+
+
+def _at_most(packet: Any, args: tuple[Any, ...]) -> int | None:
+    """More numbers than an operator makes, in all its results; None for one of which that cannot be said at a glance.
+
+    torch knows exactly, but its way to tell brings in its compiler, which takes seconds to import.
+    """
     first = args[0] if args else None
     if packet in PRODUCTS:
         a, b = args[PRODUCTS[packet]], args[PRODUCTS[packet] + 1]
-        return a.numel() // max(1, a.shape[-1]) * b.shape[-1], a.numel() * b.shape[-1]
+        return int(a.numel() // max(1, a.shape[-1]) * b.shape[-1])
     if packet is aten.convolution:
         return _convolved(*args)
-    if packet in POINTWISE and isinstance(first, Tensor):
-        size = first.numel()
-        for other in args[1:]:
-            if isinstance(other, Tensor) and other.shape != first.shape and other.numel() > 1:
-                size *= other.numel()
-        return size, 0
-    return None, 0
+    if isinstance(first, list) and first and isinstance(first[0], Tensor):  # put one after the other
+        return int(sum(part.numel() for part in first))
+    if packet in FILLED:
+        return _of_size(first)
+    if not isinstance(first, Tensor):
+        return None
+    if packet in NORMS:
+        return 2 * first.numel()
+    if packet in POOLS:
+        pad = args[3] if len(args) > 3 else [0]
+        ahead = first.dim() - len(args[1])
+        return 2 * prod(first.shape[:ahead]) * prod(n + 2 * max(pad, default=0) + 1 for n in first.shape[ahead:])
+    if packet is aten.constant_pad_nd:
+        added = [before + after for before, after in zip(args[1][::2], args[1][1::2], strict=True)]
+        sizes = [*reversed(first.shape)]
+        return prod(max(0, n + more) for n, more in zip_longest(sizes, added, fillvalue=0))
+    if packet is aten.index_select:
+        return int(first.numel() // max(1, first.shape[args[1]]) * args[2].numel())
+    most = first.numel()
+    for arg in args[1:]:
+        if isinstance(arg, Tensor):
+            most *= 1 if arg.shape == first.shape else max(1, arg.numel())
+        elif isinstance(arg, int | list):
+            most *= _of_size(arg, more=1)
+        elif isinstance(arg, float) and packet in STEPPED:
+            return None
+    return int(4 * most)
 
 
-def _convolved(
-    x: Tensor, weight: Tensor, bias: Any, stride: Any, pad: Any, dilation: Any, *rest: Any
-) -> tuple[int, int]:
+def _of_size(sizes: Any, *, more: int = 0) -> int:
+    numbers = sizes if isinstance(sizes, list | tuple) else [sizes]
+    return prod(abs(size) + more for size in numbers if isinstance(size, int))
+
+
+def _convolved(x: Tensor, weight: Tensor, bias: Any, stride: Any, pad: Any, dilation: Any, *rest: Any) -> int:
     transposed, extra, groups = rest[:3]
+    stride, pad, dilation, extra = (
+        one * (x.dim() - 2) if len(one) == 1 else one for one in (stride, pad, dilation, extra)
+    )
     if transposed:
         space = [
             (n - 1) * s + d * (k - 1) + 1 + e
-            for n, k, s, d, e in zip(x.shape[2:], weight.shape[2:], stride, dilation, extra, strict=True)
+            for n, k, s, d, e in zip(x.shape[2:], weight.shape[2:], stride, dilation, extra, strict=False)
         ]
-        channels = weight.shape[1] * groups
-        return x.shape[0] * channels * prod(space), x.numel() * prod(weight.shape[1:])
-    space = [(n + 2 * p) // s + 1 for n, p, s in zip(x.shape[2:], pad, stride, strict=True)]
-    size = x.shape[0] * weight.shape[0] * prod(space)
-    return size, size * prod(weight.shape[1:])
+        return int(x.shape[0] * weight.shape[1] * groups * prod(space))
+    space = [(n + 2 * p) // max(1, s) + 1 for n, p, s in zip(x.shape[2:], pad, stride, strict=False)]
+    return int(x.shape[0] * weight.shape[0] * prod(space))
 
 
-def _exactly(func: Any, kind: _Kind, args: tuple[Any, ...], kwargs: dict[str, Any], made: int) -> int:
-    """The bytes that an operator makes, found by running it on shapes; an error if that is beyond the limit."""
+def _check(func: Any, kind: _Kind, args: tuple[Any, ...], kwargs: dict[str, Any], made: int) -> None:
+    """See that what an operator makes is within the limit, by running it on shapes alone."""
     shadow = {key: _shadow(value) for key, value in kwargs.items()}
     if kind.makes and "device" not in kwargs:
         shadow["device"] = "meta"
     try:
         result = func(*map(_shadow, args), **shadow)
     except Exception:  # its result depends on numbers, or it will fail in its own words
-        return 0
+        return
     results = result if isinstance(result, tuple | list) else [result]
     size = sum(one.numel() * one.element_size() for one in results if isinstance(one, Tensor))
     limits.check("computed", made + size)
-    return size
 
 
 def _shadow(value: Any) -> Any:
