@@ -40,6 +40,9 @@ ATTACK = [
 ]  # fmt: skip
 
 
+RESULTS = Path(__file__).parent / "results" / "reliability.json"  # what is not tried again keeps its row
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How much is tried."""
@@ -170,7 +173,7 @@ def interrupted(room: Path, count: int, chosen: random.Random) -> dict[str, Any]
 def measured(options: Options, work: Callable[[str], None]) -> dict[str, Any]:
     chosen = random.Random(options.seed)
     each = -(-options.flips // len(options.commands))
-    found: dict[str, Any] = {"commands": {}}
+    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"commands": {}}
     for name in options.commands:
         command, row = COMMANDS[name], {}
         jobs: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -184,10 +187,12 @@ def measured(options: Options, work: Callable[[str], None]) -> dict[str, Any]:
             with tempfile.TemporaryDirectory() as room:
                 row[job] = act(Path(room))
         found["commands"][name] = row
-    for name, act in (
-        ("SIGKILL", lambda room: killed(room, options.kills, chosen)),
-        ("signals", lambda room: interrupted(room, options.signals, chosen)),
+    for name, count, act in (
+        ("SIGKILL", options.kills, lambda room: killed(room, options.kills, chosen)),
+        ("signals", options.signals, lambda room: interrupted(room, options.signals, chosen)),
     ):
+        if not count:
+            continue
         work(name)
         with tempfile.TemporaryDirectory() as room:
             found[name] = act(Path(room))
@@ -220,11 +225,11 @@ def main() -> None:
     options = tyro.cli(Options, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+    os.fsync = lambda descriptor: None  # here nothing waits for the disk; the processes that are killed do
     found = measured(options, lambda what: None if options.json else print(what, file=sys.stderr, flush=True))
     found["seed"] = options.seed
-    folder = Path(__file__).parent / "results"
-    (folder / "reliability.json").write_text(json.dumps(found, indent=2) + "\n")
-    (folder / "reliability.md").write_text(markdown(found))
+    RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+    RESULTS.with_suffix(".md").write_text(markdown(found))
     print(json.dumps(found) if options.json else markdown(found))
 
 

@@ -143,7 +143,7 @@ class Run:
             with writing(file, before=lambda found: self._sums.add(name, found)) as stream:
                 yield cast(BinaryIO, stream)
         except OSError as error:
-            raise _unwritten(file, error) from error
+            raise unwritten(file, error) from error
         self._sound.add(name)
 
     def write_text(self, name: str, text: str) -> None:
@@ -166,7 +166,7 @@ class Run:
                 sync(self.path / name)
                 self._list(name, digest(self.path / name))
         except OSError as error:
-            raise _unwritten(self.path / CHECKSUMS, error) from error
+            raise unwritten(self.path / CHECKSUMS, error) from error
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that this run has written, and the folders that are empty then."""
@@ -175,7 +175,7 @@ class Run:
             self._sums.remove(mine)
             _unlink(self.path, mine)
         except OSError as error:
-            raise _unwritten(self.path / CHECKSUMS, error) from error
+            raise unwritten(self.path / CHECKSUMS, error) from error
         self._sound.difference_update(mine)
 
     def finish(self) -> None:
@@ -190,7 +190,7 @@ class Run:
             self._sums.settle(settled, finished=True)
             sync(self.path)
         except OSError as error:
-            raise _unwritten(self.path / CHECKSUMS, error) from error
+            raise unwritten(self.path / CHECKSUMS, error) from error
 
     def close(self, error: BaseException | None = None) -> None:
         """Let others have the folder; when nothing came of a new one because of an error, it is removed again."""
@@ -205,7 +205,7 @@ class Run:
         try:
             self._sums = Checksums.begin(self.path)
         except OSError as error:
-            raise _unwritten(self.path / CHECKSUMS, error) from error
+            raise unwritten(self.path / CHECKSUMS, error) from error
         self.write_text(CONFIG, dump(config))
 
     def _go_on(self, config: dict[str, Any]) -> None:
@@ -256,7 +256,7 @@ class Run:
                     stream.write(self._sums.path.read_bytes())
             self._sums.mend()
         except OSError as error:
-            raise _unwritten(self._sums.path, error) from error
+            raise unwritten(self._sums.path, error) from error
         if not harmless:
             self._tell(f"{self._sums.path} {' and '.join(faults)}: what cannot be trusted of it is made again")
 
@@ -265,7 +265,7 @@ class Run:
         try:
             os.rename(self.path / name, place)
         except OSError as error:
-            raise _unwritten(place, error) from error
+            raise unwritten(place, error) from error
         self._tell(
             f"{self.path / name} {why}: it is set aside as {place.relative_to(self.path)}; what is needed is made again"
         )
@@ -279,7 +279,7 @@ class Run:
         try:
             make_folder(place.parent)
         except OSError as error:
-            raise _unwritten(place, error) from error
+            raise unwritten(place, error) from error
         return place
 
     def _tell(self, sentence: str) -> None:
@@ -340,7 +340,8 @@ def _unlink(folder: Path, names: Iterable[str]) -> None:
             (folder / name).parent.rmdir()
 
 
-def _unwritten(file: Path, error: OSError) -> RunFolderError:
+def unwritten(file: Path, error: OSError) -> RunFolderError:
+    """What to say of a file that cannot be written."""
     return RunFolderError(
         f"cannot write {file} ({error.strerror or error}); make room, or see to permissions, and go on with --resume"
     )

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -217,3 +217,21 @@ def test_a_batch_that_kills_every_worker(
     net = Deadly(problem.net, tmp_path, 1).eval()
     with pytest.raises(AdrgdError, match="1 Ray worker.* died at the batch of 8 images that begins with image 132"):
         list(RayWorkers()(net, attack_of(problem), batches[4:]))
+
+
+def test_what_this_program_does_about_sigterm_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray takes the signal for itself when a session begins."""
+
+    def ours(number: int, frame: Any) -> None:
+        raise NotImplementedError
+
+    def init(**settings: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    fake = SimpleNamespace(is_initialized=lambda: False, init=init, shutdown=lambda: None)
+    before = signal.signal(signal.SIGTERM, ours)
+    try:
+        with ray_workers._session(fake, "local"):
+            assert signal.getsignal(signal.SIGTERM) is ours
+    finally:
+        signal.signal(signal.SIGTERM, before)

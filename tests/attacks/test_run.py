@@ -13,6 +13,7 @@ from adrgd import RunFolderError
 from adrgd.attacks import Attack
 from adrgd.attacks import run as run_module
 from adrgd.attacks.run import run_attack, wilson
+from adrgd.checksums import CHECKSUMS
 from adrgd.data import Images
 from adrgd.errors import RunFolderWarning
 
@@ -138,6 +139,21 @@ def test_a_damaged_part_is_named_and_made_again(
     assert "00000008.parquet" in summary["set_aside"][0]
     assert (tmp_path / "broken/set-aside/parts/00000008.parquet").stat().st_size == 100
     assert contents(tmp_path / "broken") == contents(tmp_path / "whole")
+
+
+def test_parts_of_a_version_without_a_column(problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(problem, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module.RunFolder, "merge", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(problem, tmp_path / "old")
+    part = tmp_path / "old" / "parts" / "00000008.parquet"
+    pq.write_table(pq.read_table(part).drop_columns(["not_finite"]), part)
+    (tmp_path / "old" / CHECKSUMS).unlink()
+    with pytest.warns(RunFolderWarning, match="kept no checksums"):
+        summary = run(problem, tmp_path / "old", resume=True)
+    assert contents(tmp_path / "old") == contents(tmp_path / "whole")
+    assert summary["success_rate"] == whole["success_rate"]
 
 
 def test_wilson_interval() -> None:

@@ -17,6 +17,7 @@ import re
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load_file, save
@@ -58,7 +59,7 @@ class RunFolder(Run):
         if not self.finished:
             tables = [self.read(name, read_table) for name in parts if name.endswith(".parquet")]
             tensors = [self.read(name, load_file) for name in parts if name.endswith(".safetensors")]
-            table = pa.concat_tables(tables)
+            table = _joined(tables)
             joined = {name: torch.cat([part[name] for part in tensors]) for name in TENSORS}
             del tensors
             joined["index"] = torch.from_numpy(table["index"].to_numpy().copy())
@@ -89,6 +90,15 @@ def columns(result: AttackResult) -> dict[str, torch.Tensor]:
     """The fields with one number an image, in the order of the table."""
     names = [field.name for field in dataclasses.fields(result) if field.name not in TENSORS]
     return {name: getattr(result, name) for name in names}
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    """One table; a part of an earlier version may lack a column of yes and no, which is no then."""
+    table = pa.concat_tables(tables, promote_options="default")
+    for k, name in enumerate(table.column_names):
+        if table[name].null_count and pa.types.is_boolean(table[name].type):
+            table = table.set_column(k, name, pc.fill_null(table[name], False))
+    return table
 
 
 def _names(start: int) -> tuple[str, str]:

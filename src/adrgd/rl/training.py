@@ -12,7 +12,9 @@ it, and no environment has to give up its state in the middle of an episode.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +31,7 @@ from adrgd.rl.checkpoint import CHECKPOINT
 from adrgd.rl.config import RefineConfig
 from adrgd.rl.environments import make_env
 from adrgd.rl.evaluations import evaluate, write_evaluations
-from adrgd.runs import Run, open_run
+from adrgd.runs import Run, open_run, unwritten
 from adrgd.verify import read_config
 
 ALGORITHMS: dict[str, type[TD3] | type[DDPG]] = {"td3": TD3, "ddpg": DDPG}
@@ -111,7 +113,7 @@ def train(training: Training, out: Path, *, resume: bool = False, advance: Advan
     trial = make_env(training.env)  # before anything is written
     trial.close()
     rows: list[dict[str, Any]]
-    with open_run(out, training.config(), resume=resume) as folder:
+    with open_run(out, training.config(), resume=resume) as folder, _quiet_curves(folder):
         if folder.has(CHECKPOINT):
             model, rows = checkpoint.load(folder, ALGORITHMS[training.algo], make_env(training.env), training.refine)
             write_evaluations(folder, rows)  # a kill may have come between the checkpoint and the table
@@ -171,6 +173,24 @@ def _leg(model: TD3 | DDPG, training: Training, folder: Run, advance: Advance | 
     if advance is not None:
         advance(model.num_timesteps, reward)
     return [{"step": model.num_timesteps} | row | {"gain": mean_gain} for row in rows]
+
+
+@contextmanager
+def _quiet_curves(folder: Run) -> Iterator[None]:
+    """TensorBoard writes in a thread of its own; what becomes of it on a full disk is said as of any other file."""
+    shown = threading.excepthook
+
+    def show(failed: threading.ExceptHookArgs) -> None:
+        if not isinstance(failed.exc_value, OSError):  # those come up again where the file is closed
+            shown(failed)
+
+    threading.excepthook = show
+    try:
+        yield
+    except OSError as error:
+        raise unwritten(folder.path / CURVES, error) from error
+    finally:
+        threading.excepthook = shown
 
 
 def _curves(folder: Run) -> set[str]:
