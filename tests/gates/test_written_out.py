@@ -41,7 +41,9 @@ WRITTEN: dict[str, tuple[Form, str]] = {
     "where, elu": (lambda h: torch.where(h > 0, h, torch.exp(h) - 1), "elu"),
     "where, expm1": (lambda h: torch.where(h < 0, 0.7 * torch.expm1(h), h), "elu"),
     "masked_fill": (lambda h: h.masked_fill(h < 0, 0.0), "relu"),
-    "relu squared": (lambda h: F.relu(h) ** 2, ""),
+    "relu squared": (lambda h: F.relu(h) ** 2, "relu squared"),
+    "relu squared, half of it": (lambda h: F.relu(h).square() / 2, "relu squared"),
+    "relu times relu": (lambda h: F.relu(h) * F.relu(h), "relu squared"),
     "unknown": (lambda h: h * torch.sigmoid(h).square(), ""),
     "two kinds": (lambda h: torch.sigmoid(h) * torch.tanh(h), ""),
 }

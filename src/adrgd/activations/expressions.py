@@ -40,6 +40,7 @@ JOINING = frozenset(
         "__rdiv__",
         "__rtruediv__",
         "sqrt",
+        "square",
     )
 )
 """Operations that can complete an activation. Sums cannot: the mean slope of a sum is the sum of the mean slopes."""
@@ -57,7 +58,6 @@ FOLLOWED = JOINING | frozenset(
         "neg",
         "__neg__",
         "negative",
-        "square",
         "exp",
         "expm1",
         "erf",
@@ -100,6 +100,7 @@ FOLLOWED = JOINING | frozenset(
 BENDING = frozenset(
     (
         "pow",
+        "square",
         "__pow__",
         "__rpow__",
         "log",

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from adrgd.activations.hinges import RELU, PiecewiseLinear
+from adrgd.activations.polynomial import RELU_SQUARED
 from adrgd.activations.recognise import RECOGNISERS
 from adrgd.activations.slopes import Activation, Factor
 
@@ -80,6 +81,8 @@ def _candidates(function: Callable[[Tensor], Tensor], at_probe: float) -> Iterat
     if right != -left and math.isfinite(left + right):
         relu = (left, right) == (0.0, 1.0)
         yield RELU if relu else PiecewiseLinear((0.0,), (right + left,), -left, name="leaky_relu")
+    if left == 0 and right:
+        yield RELU_SQUARED if right == 1 else Scaled(RELU_SQUARED, 1.0, right)
     for named, options in NAMED:
         phi = _phi(named, options)
         if phi is None:

@@ -62,18 +62,18 @@ class Mixture(Pointwise):
 
 MISH = Mixture(
     "mish", F.mish,
-    (Term(0.03039, 0.74466, 1), Term(-0.92892, 2.33159, even=-0.14420, odd=0.08891),
-     Term(-0.42669, 1.33055, even=0.27762, odd=0.42654)),
+    (Term(0.03022, 0.74458, step=1), Term(-0.92793, 2.33392, even=-0.14407, odd=0.08857),
+     Term(-0.42716, 1.33128, even=0.27734, odd=0.42686)),
 )  # fmt: skip
 TANHSHRINK = Mixture(
-    "tanhshrink", F.tanhshrink, (Term(0, 0.61430, even=-1.48705), Term(0, 1.06658, even=-1.01427)), base=1
+    "tanhshrink", F.tanhshrink, (Term(0, 0.61459, even=-1.48882), Term(0, 1.06708, even=-1.01242)), base=1
 )
 SOFTSIGN = Mixture(
     "softsign", F.softsign,
-    (Term(0, 0.02167, even=0.18059), Term(0, 0.10969, even=0.54098), Term(0, 0.35632, even=0.91374),
-     Term(0, 1.06439, even=0.68052), Term(0, 4.15928, even=0.17452)),
+    (Term(0, 0.01659, even=0.15), Term(0, 0.09364, even=0.48757), Term(0, 0.31195, even=0.88904),
+     Term(0, 0.92873, even=0.747), Term(0, 3.5326, even=0.2222)),
 )  # fmt: skip
 ATAN = Mixture(
     "atan", torch.atan,
-    (Term(0, 0.56850, even=1.26030), Term(0, 1.33206, even=1.04297), Term(0, 4.62456, even=0.19099)),
+    (Term(0, 0.57664, even=1.29421), Term(0, 1.36266, even=1.01724), Term(0, 4.75829, even=0.18106)),
 )  # fmt: skip

@@ -68,7 +68,6 @@ HIDES = {
     "min": "it is taken over all entries, rows included",
     "amax": "it is taken over all entries, rows included",
     "amin": "it is taken over all entries, rows included",
-    "threshold": "its jump has no gate",
 }
 """Why these calls, where they are not recognised as an activation, have no gates."""
 
