@@ -2,8 +2,8 @@
 
     python benchmarks/activations.py
 
-Errors are the largest over h in [-20, 20] and s in [1e-6, 1e3], against quadrature in double precision. Times are processor
-seconds, medians of turns. Results go to benchmarks/results/activations.md and .json.
+Errors are the largest over h in [-20, 20] and s in [1e-6, 1e3], against quadrature in double precision. Times are
+processor seconds, medians of turns. Results go to benchmarks/results/activations.md and .json.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ CASES = {
     "mish": Case(F.mish, "Phi and two bumps, each widened by s"),
     "softplus": Case(F.softplus, "S(u + .019 (1 - r²) u³), u = h r, r⁻² = 1 + .407 s²"),
     "logsigmoid": Case(F.logsigmoid, "that of softplus at -h"),
-    "elu": Case(F.elu, "Phi(h / s) + α exp(h + s² / 2) Phi(-(h + s²) / s)", (0,)),
+    "elu": Case(F.elu, "Phi(h / s) + a exp(h + s² / 2) Phi(-(h + s²) / s)", (0,)),
     "selu": Case(F.selu, "the same, scaled", (0,)),
-    "celu": Case(F.celu, "the same, at h / α and s / α", (0,), arguments=(0.5,)),
+    "celu": Case(F.celu, "the same, at h / a and s / a", (0,), arguments=(0.5,)),
     "hardswish": Case(F.hardswish, "truncated moments of each piece", (-3, 3)),
     "hardshrink": Case(F.hardshrink, "truncated moments of each piece", (-0.5, 0.5), jumps=True),
     "threshold": Case(F.threshold, "truncated moments of each piece", (1,), jumps=True, arguments=(1.0, 0.0)),
@@ -184,8 +184,8 @@ def attacks(options: Options) -> dict[str, dict[str, float]]:
 def markdown(result: dict[str, Any], options: Options) -> str:
     lines = [
         "# Mean slopes: error and cost", "",
-        f"torch {torch.__version__}, {platform.machine()}, one thread. S is the logistic function, Phi and phi the normal "
-        "distribution and its density. Cost: the mean slope on a million entries, in units of torch's own forward and "
+        f"torch {torch.__version__}, {platform.machine()}, one thread. S is the logistic function, Phi and phi the "
+        "normal distribution and its density. Cost: the mean slope on a million entries, in torch's own forward and "
         "backward pass through the activation.", "",
         "| activation | mean slope | largest error | cost |", "|---|---|---|---|",
     ]  # fmt: skip
@@ -193,7 +193,7 @@ def markdown(result: dict[str, Any], options: Options) -> str:
         error, unit = result["error"][name], " / s" if case.jumps else ""
         lines.append(f"| {name} | {case.formula} | {_short(error)}{unit} | {result['cost'][name]:.1f} |")
     lines += [
-        "", f"An iteration of an attack (batch of {options.batch_size}, {options.steps} iterations), in units of PGD's:", "",
+        "", f"An iteration of an attack (batch of {options.batch_size}, {options.steps} iterations), in PGD's:", "",
         "| network | graduated | graduated-secant |", "|---|---|---|",
     ]  # fmt: skip
     for name, ratio in result["iteration"].items():
