@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import torch
 from gymnasium import spaces
 
-from adrgd.activations import PiecewiseLinear
 from adrgd.errors import UsageError
 from adrgd.gates import find_layers
 from adrgd.rl.ascent import ascend
@@ -73,16 +72,17 @@ def check_critic(model: Any, config: RefineConfig) -> None:
     """See that the solver finds activations to work with.
 
     Raises:
-        UsageError: the critic has no piecewise-linear activation, and the solver needs some.
+        UsageError: the critic has no activation that the solver gates, and the solver needs some.
     """
-    critic = critic_of(model, config)
-    if isinstance(config.resolved().gates, TrueGates):
+    critic, gates = critic_of(model, config), config.resolved().gates
+    if isinstance(gates, TrueGates):
         return
     network = critic.q_networks[0]
     entry = torch.zeros(2, next(network.parameters()).shape[1], device=model.device)
-    if not any(isinstance(layer.phi, PiecewiseLinear) for layer in find_layers(network, entry)):
+    every = gates.sees == "all"
+    if not find_layers(network, entry, every=every):
         kinds = ", ".join(sorted({type(m).__name__ for m in network.modules() if not list(m.children())}))
         raise UsageError(
-            f"the critic has no ReLU, found {kinds}; use policy_kwargs=dict(activation_fn=torch.nn.ReLU), or refine "
-            "with the solver 'gd', which needs none"
+            f"the critic has no {'activation with a gate' if every else 'ReLU'}, found {kinds}; use "
+            "policy_kwargs=dict(activation_fn=torch.nn.ReLU), or refine with the solver 'gd', which needs none"
         )
