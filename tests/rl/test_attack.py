@@ -19,6 +19,7 @@ from adrgd.rl.agent import agent_of
 from .worlds import REACH, agent
 
 SOLVERS = ("noise", "fgsm", "pgd", "adr", "graduated")
+pytestmark = pytest.mark.filterwarnings("ignore:.*have no gate")  # adr leaves out the actor's tanh, and says so
 
 
 @pytest.fixture

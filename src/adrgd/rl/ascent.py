@@ -120,7 +120,9 @@ def _general(
     def value(x: Tensor, rows: Tensor) -> Tensor:
         entry = torch.cat([features[rows], x], 1)
         each = torch.stack([network(entry)[:, 0] for network in networks])
-        return each.mean(0) if how == "mean" else each.amin(0)
+        if how == "mean":
+            return each.mean(0)
+        return each.gather(0, each.argmin(0, keepdim=True))[0]  # the least as it is: amin would be softened
 
     every = torch.arange(len(proposal))
     solution = maximize(
