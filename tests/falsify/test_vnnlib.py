@@ -260,7 +260,7 @@ def test_reading_ends_on_time(version: int, clock: Clock) -> None:
             "(vnnlib-version <2.0>)(declare-network n (declare-input X real [1]) (declare-output Y real [2]))"
             f"(assert (and (<= X[0] 1.0) (>= X[0] 0.0))){either * 16}"
         )
-    deadline = clock.now + 200
+    deadline = clock.now + 50
     with pytest.raises(TimeUpError, match="the time is up"):
         read_property(text, deadline=deadline)
     assert clock.now == deadline + 1
