@@ -2,7 +2,7 @@
 
     python benchmarks/saving.py
 
-The processor time of a run of each command is taken, and the content of all its files kept. Then the same files are
+A run of each command is timed, and the content of all its files kept. Then the same files are
 written again: into a run folder, each with its checksum, locked, and compared once more as a run does before it reads;
 and plainly, as before there were checksums (beside their place, flushed, renamed, the folder flushed). The difference,
 to the run's time, is what a run has become slower by.
@@ -83,7 +83,7 @@ class Options:
 
 
 def kept(words: list[str], out: Path) -> tuple[float, Files]:
-    """The processor seconds of a run and its processes, and what it wrote, in order."""
+    """The seconds of a run, and what it wrote, in order."""
     found: Files = []
     real = Run.write
 
@@ -93,12 +93,12 @@ def kept(words: list[str], out: Path) -> tuple[float, Files]:
             yield stream
         found.append((name, (self.path / name).read_bytes()))
 
-    began = sum(os.times()[:4])
+    began = time.perf_counter()
     with mock.patch.object(Run, "write", write):
         code = run([*words, "--out", str(out), "--json"])
     if code:
         raise SystemExit(f"{' '.join(words)} ended with {code}")
-    return sum(os.times()[:4]) - began, found
+    return time.perf_counter() - began, found
 
 
 def with_checksums(files: Files, out: Path) -> None:
@@ -132,7 +132,7 @@ def seconds(write: Callable[[Files, Path], None], files: Files) -> float:
 
 def markdown(found: dict[str, Any]) -> str:
     lines = [
-        "| run | its processor seconds | files | kilobytes | with checksums, s | plainly, s | slower by |",
+        "| run | its seconds | files | kilobytes | with checksums, s | plainly, s | slower by |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, one in found.items():
@@ -140,9 +140,8 @@ def markdown(found: dict[str, Any]) -> str:
             f"| {name} | {one['seconds']:.1f} | {one['files']} | {one['bytes'] / 1024:.0f} | {one['checksums']:.3f} | "
             f"{one['plain']:.3f} | {100 * one['slower']:+.2f} % |"
         )
-    what = (
-        "Medians of what was done in turns; one thread. The time of writing is that of the clock, the disk's included."
-    )
+    load = ", ".join(f"{one['load']:.1f}" for one in found.values())
+    what = f"Medians of what was done in turns, by the clock; one thread; load averages {load}."
     return f"# What checksums cost\n\n{what}\n\n" + "\n".join(lines) + "\n\n`python benchmarks/saving.py`\n"
 
 
@@ -162,6 +161,7 @@ def main() -> None:
             "seconds": whole, "files": len(files), "bytes": sum(len(content) for _, content in files),
             "checksums": statistics.median(one for one, _ in times),
             "plain": statistics.median(one for _, one in times),
+            "load": os.getloadavg()[0],
             "slower": statistics.median(one - other for one, other in times) / whole,
         }  # fmt: skip
     folder = Path(__file__).parent / "results"

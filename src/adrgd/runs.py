@@ -188,7 +188,6 @@ class Run:
                 if file.exists():
                     settled[name] = sums[0] if len(sums) == 1 else digest(file)
             self._sums.settle(settled, finished=True)
-            sync(self.path)
         except OSError as error:
             raise unwritten(self.path / CHECKSUMS, error) from error
 
