@@ -33,6 +33,17 @@ def test_a_bomb_is_met_while_it_grows(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(reading.read_bytes(file, "text")) == 2**26
 
 
+def test_few_bytes_may_not_use_up_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SMALL", 2**20)
+    file = tmp_path / "bomb.gz"
+    file.write_bytes(gzip.compress(bytes(2**25)))
+    for kind in ("network", "arrays"):
+        with pytest.raises(limits.TooLargeError, match="so far needs .* MiB, more than the"):
+            reading.read_bytes(file, kind)
+    monkeypatch.setenv(limits.VARIABLE, "network=64M")
+    assert len(reading.read_bytes(file, "network")) == 2**25
+
+
 @pytest.mark.parametrize("setting", ["arrays=64G text=1G", "arrays=64G,text=1G"])
 def test_limits_can_be_raised(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(limits.VARIABLE, setting)

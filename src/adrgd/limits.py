@@ -16,15 +16,20 @@ VARIABLE = "ADRGD_LIMITS"
 SIZES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 LIMITS: dict[str, tuple[int, str]] = {
-    "arrays": (16 * 2**30, "the arrays of a data set, expanded"),
-    "computed": (2**30, "what the operators of a network compute for one example"),
+    "arrays": (16 * 2**30, "the expanded arrays of a data set"),
+    "computed": (2**30, "all that a network computes for one example"),
     "config": (2**18, "the settings of a run"),
     "image": (2**28, "the pixels of one picture"),
-    "network": (4 * 2**30, "the file of a network or of its weights, expanded"),
-    "text": (2**28, "a property or a list, expanded"),
+    "network": (4 * 2**30, "the expanded file of a network or of its weights"),
+    "text": (2**28, "an expanded property or list"),
     "work": (2**38, "a network for one example"),
 }
 """Bytes, and what they are the limit of; work is counted in multiplications."""
+
+
+SMALL = 2**28
+RATIO = 50
+"""A compressed file may expand to SMALL bytes, or to RATIO times its own; numbers and texts stay far below that."""
 
 
 class TooLargeError(OSError):
@@ -40,13 +45,22 @@ def most(kind: str) -> float:
     return _chosen(os.environ.get(VARIABLE, "")).get(kind, LIMITS[kind][0])
 
 
-def check(kind: str, size: float, what: str = "it") -> None:
-    """See that `size` bytes are within the limit.
+def most_expanded(kind: str, stored: int) -> float:
+    """The limit for what a compressed file expands to, which a file of few bytes may not use up.
+
+    It is that of its kind where it was set on purpose.
+    """
+    chosen = _chosen(os.environ.get(VARIABLE, "")).get(kind)
+    return min(LIMITS[kind][0], max(SMALL, RATIO * stored)) if chosen is None else chosen
+
+
+def check(kind: str, size: float, what: str = "it", *, limit: float | None = None) -> None:
+    """See that `size` bytes are within the limit, that of their kind unless another is given.
 
     Raises:
         TooLargeError: they are not.
     """
-    limit = most(kind)
+    limit = most(kind) if limit is None else limit
     if size > limit:
         unit = " multiplications" if kind == "work" else "B"
         needed, allowed = shown(size, unit), shown(limit, unit)

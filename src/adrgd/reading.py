@@ -180,7 +180,8 @@ def check_zip(file: IO[bytes], kind: str, wanted: Iterable[str] | None = None) -
         names = None if wanted is None else set(wanted)
         with zipfile.ZipFile(file) as archive:
             sizes = [one.file_size for one in archive.infolist() if names is None or one.filename in names]
-        limits.check(kind, sum(sizes))
+        stored = file.seek(0, os.SEEK_END)
+        limits.check(kind, sum(sizes), limit=limits.most_expanded(kind, stored))
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise Unreadable(f"a damaged archive ({error})") from error
     finally:
@@ -188,14 +189,14 @@ def check_zip(file: IO[bytes], kind: str, wanted: Iterable[str] | None = None) -
 
 
 def _expanded(file: IO[bytes], kind: str) -> bytes:
-    limit, parts, size = limits.most(kind), [], 0
+    limit, parts, size = limits.most_expanded(kind, os.fstat(file.fileno()).st_size), [], 0
     try:
         with gzip.GzipFile(fileobj=file) as stream:
             while part := stream.read(CHUNK):
                 parts.append(part)
                 size += len(part)
                 if size > limit:
-                    limits.check(kind, size, "it goes on growing and so far")
+                    limits.check(kind, size, "it goes on growing and so far", limit=limit)
     except (EOFError, zlib.error) as error:
         raise Unreadable(str(error)) from error
     return b"".join(parts)

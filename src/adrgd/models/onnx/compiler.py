@@ -113,7 +113,7 @@ class Compiler:
         except ModelError:
             raise
         except limits.TooLargeError as error:
-            raise ModelError(f"{node} makes a network of reasonable size too large: {error}") from error
+            raise ModelError(f"{node} asks for too much: {error}") from error
         except Exception as error:  # what does not fit is found in many ways
             raise ModelError(f"{node} does not fit its inputs ({error}); export the model again") from error
         results = result if isinstance(result, tuple) else (result,)
