@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from typing import Any
 
 
@@ -10,6 +11,10 @@ class AdrgdError(Exception):
     """The root of the project's errors; the command line turns `exit_code` into its own."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """One line, whatever the names and the words of others in it are made of."""
+        return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda sign: repr(sign[0])[1:-1], super().__str__())
 
 
 class UsageError(AdrgdError, ValueError):

@@ -28,6 +28,7 @@ except ImportError:  # Windows
 
 MEMORY = 2 * 2**30
 SECONDS = 10.0
+"""Of the processor: a busy machine is nobody's fault."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def outcome(case: Case, *, raising: bool = False) -> tuple[str, str]:
 def work(case: Case) -> tuple[str, str]:
     """The outcome, under limits on memory and time; for a process of its own."""
     _begin(case)
-    started = time.monotonic()
+    started = time.process_time()
     try:
         with _alarm(SECONDS):
             found = outcome(case)
@@ -77,7 +78,7 @@ def work(case: Case) -> tuple[str, str]:
         return "fault", str(error)
     except MemoryError:
         return "fault", "ran out of memory"
-    return found if time.monotonic() - started <= SECONDS + 1 else ("fault", "took too long")
+    return found if time.process_time() - started <= SECONDS + 1 else ("fault", "took too long")
 
 
 def _begin(case: Case) -> None:
@@ -102,10 +103,10 @@ def _alarm(seconds: float) -> Iterator[None]:
     def ring(number: int, frame: object) -> None:
         raise LateError
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)

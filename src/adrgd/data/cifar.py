@@ -19,22 +19,41 @@ from adrgd.errors import DataError
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
 
-# a pickle of an array names the class, and makes an empty one before it fills it: that, and nothing larger
-_ARRAY = object()
+_ARRAY = object()  # stands for the class, which a pickle names but has no need to call
 
 
-def _empty_array(kind: object, shape: object, code: object) -> Array:
-    if kind is not _ARRAY or shape != (0,):
-        raise pickle.UnpicklingError("it makes an array in a way of its own")
-    return np.empty(0, np.uint8)
+class _Bytes:
+    """What a pickle makes of an array: an empty one first, then filled; numpy's own could be filled with anything."""
+
+    def __init__(self, kind: object, shape: object, code: object) -> None:
+        if kind is not _ARRAY or shape != (0,):
+            raise pickle.UnpicklingError("it makes an array in a way of its own")
+        self.array: Array = np.empty(0, np.uint8)
+
+    def __setstate__(self, state: tuple[Any, tuple[int, ...], Any, bool, bytes]) -> None:
+        _, shape, kind, _, content = state
+        if not isinstance(kind, _Kind) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError("it holds an array of something else than bytes")
+        self.array = np.frombuffer(content, np.uint8).reshape(shape)
+
+
+class _Kind:
+    """The type of an array's numbers: bytes."""
+
+    def __init__(self, code: object, *rest: object) -> None:
+        if code not in ("u1", b"u1"):
+            raise pickle.UnpicklingError(f"it holds an array of {code!r}")
+
+    def __setstate__(self, state: object) -> None:
+        """The order of bytes and the like, of which single bytes have none."""
 
 
 # what a pickle of byte strings and arrays needs; numpy's name for the third has moved between its versions
 ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _ARRAY,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
-    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
+    ("numpy", "dtype"): _Kind,
+    ("numpy.core.multiarray", "_reconstruct"): _Bytes,
+    ("numpy._core.multiarray", "_reconstruct"): _Bytes,
     ("_codecs", "encode"): codecs.encode,
 }
 
@@ -68,7 +87,7 @@ def _read_batches(paths: list[Path], span: Span) -> Raw:
 def _read_batch(path: Path) -> tuple[Array, Array]:
     try:
         content = _ArraysOnly(io.BytesIO(reading.read_bytes(path, "arrays")), encoding="bytes").load()
-        images, labels = content[b"data"], content[b"labels"]
+        images, labels = content[b"data"].array, content[b"labels"]
         return images.reshape(-1, 3, 32, 32), np.asarray(labels, dtype=np.int64)
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise DataError(

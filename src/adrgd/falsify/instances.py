@@ -99,7 +99,10 @@ def _folder(onnx: str, file: Path) -> str:
 
 
 def _existing(path: Path) -> Path:
-    for form in (path, path.with_name(path.name + ".gz"), path.with_name(path.name.removesuffix(".gz"))):
-        if form.is_file():
-            return form
+    try:
+        for form in (path, path.with_name(path.name + ".gz"), path.with_name(path.name.removesuffix(".gz"))):
+            if form.is_file():
+                return form
+    except (OSError, ValueError):  # no name, or one that is too long: reading the file will say so
+        pass
     return path

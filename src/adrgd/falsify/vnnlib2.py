@@ -93,6 +93,8 @@ def _value(node: Any, input_name: str) -> Any:
     if kind == "Var":
         index = 0
         for place, size in zip(node.indices, node.shape, strict=True):
+            if not 0 <= place < size:
+                raise PropertyError(f"expected an index of {node.name} from 0 to {size - 1}, found {place}; correct it")
             index = index * size + place
         return Linear({index if node.name == input_name else -1 - index: 1.0}, 0.0)
     if kind in ARITHMETIC:
