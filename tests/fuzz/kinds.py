@@ -130,7 +130,7 @@ def _edit(draw: Random, model: onnx.ModelProto) -> None:
         tensor.dims[:] = [draw.choice(NUMBERS[:14]) for _ in range(draw.randrange(4))]
     elif change == 4 and graph.initializer:
         tensor = draw.choice(graph.initializer)
-        if tensor.data_type == onnx.TensorProto.INT64:
+        if tensor.data_type == onnx.TensorProto.INT64 and math.prod(tensor.dims) < 100:
             values = [draw.choice((-1, 1)) * draw.choice(NUMBERS[:14]) for _ in range(int(np.prod(tensor.dims)))]
             tensor.CopyFrom(onnx.numpy_helper.from_array(np.array(values, np.int64).reshape(tensor.dims), tensor.name))
         else:

@@ -13,6 +13,10 @@ from adrgd.errors import ModelError
 from adrgd.models.onnx.graph import Node
 
 
+LONGEST = 100_000
+"""Numbers in a list of sizes, axes or the like."""
+
+
 class Reach(Enum):
     """Which entries of its inputs an output entry depends on, which decides how a batch is run."""
 
@@ -74,6 +78,8 @@ class Site:
     def integers(self, index: int) -> list[int] | None:
         """The value of a constant input as a list of integers, or None when the file leaves it out."""
         value = self.constant(index)
+        if value is not None and value.numel() > LONGEST:
+            raise self.unsupported(f"with a list of {value.numel()} numbers (input number {index})")
         return None if value is None else [int(entry) for entry in value.reshape(-1).tolist()]
 
     def axis(self, axis: int, rank: int | None = None) -> int:
