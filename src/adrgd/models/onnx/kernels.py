@@ -12,7 +12,6 @@ from torch import Tensor
 from adrgd.errors import ModelError
 from adrgd.models.onnx.graph import Node
 
-
 LONGEST = 100_000
 """Numbers in a list of sizes, axes or the like."""
 
