@@ -3,9 +3,10 @@
     python benchmarks/activation_cost.py                          # minutes
     python benchmarks/activation_cost.py --only GELU mnist-vit
 
-Each activation stands behind every layer of one plain network of strided convolutions on 3 x 32 x 32 inputs,
-untrained; the named architectures are as `adrgd train --model NAME` makes them. Times are processor seconds, medians
-over rounds in which the solvers take turns, nothing being dropped; probes are counted. Results go to
+Each activation stands behind every layer of a plain network of strided convolutions on 3 x 32 x 32 inputs, untrained:
+one of few channels, where the activations are a large part of the work, and one of twice as many. The named
+architectures are as `adrgd train --model NAME` makes them. Times are processor seconds, medians over rounds in which
+the solvers take turns, nothing being dropped; probes are counted. Results go to
 benchmarks/results/activation_cost.md and .json.
 """
 
@@ -48,7 +49,7 @@ class Options:
     only: tuple[str, ...] = ()
     """Some of the activations and architectures."""
     batch_size: int = 32
-    steps: int = 50
+    steps: int = 20
     """Iterations of a run."""
     repeat: int = 5
     """Rounds."""
@@ -65,9 +66,15 @@ class Net:
 
 def nets(options: Options) -> dict[str, Net]:
     """Those that are asked for."""
-    found = {kind.__name__: Net(partial(strided_cnn, CIFAR, (32, 64, 128), 128, kind), CIFAR) for kind in ACTIVATIONS}
+    found = {
+        f"{kind.__name__}, {width} channels": Net(
+            partial(strided_cnn, CIFAR, (width, 2 * width, 4 * width), 128, kind), CIFAR
+        )
+        for kind in ACTIVATIONS
+        for width in (32, 64)
+    }
     found |= {name: Net(ARCHITECTURES[name].make, ARCHITECTURES[name].input_shape) for name in NAMED}
-    return {name: net for name, net in found.items() if not options.only or name in options.only}
+    return {name: net for name, net in found.items() if not options.only or name.split(",")[0] in options.only}
 
 
 def measure(net: Net, options: Options) -> dict[str, float]:

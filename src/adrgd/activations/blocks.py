@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-BLOCK = 65536  # numbers; fewer cost more calls than they save memory traffic
+BLOCK = 32768  # numbers; fewer cost more calls than they save memory traffic
 
 
 def in_blocks(run: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:

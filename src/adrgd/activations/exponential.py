@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adrgd.activations.normal import bell, chance_
+from adrgd.activations.normal import bell, chance_, exp_
 from adrgd.activations.slopes import Pointwise
 
 SHARE, START = 0.338844, 5.5147  # fitted
@@ -44,7 +44,7 @@ class Exponential(Pointwise):
         v = torch.mul(h, narrow)
         x = torch.addcmul(v, square, narrow)
         tail = bell(v).div_(mills(x.abs()))
-        whole = torch.add(h, square, alpha=0.5).clamp_max_(0).exp_()  # what is above zero is not asked for
+        whole = exp_(torch.add(h, square, alpha=0.5).clamp_max_(0))  # what is above zero is not asked for
         tail.sub_(torch.ops.aten.threshold_backward(whole, x.neg_(), 0)).abs_()  # where x < 0, whole - tail
         slope = chance_(v.mul_(math.sqrt(0.5))).add_(tail, alpha=self.alpha * self.rate)
         return slope if self.scale == 1 else slope.mul_(self.scale)

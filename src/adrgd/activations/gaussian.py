@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adrgd.activations.normal import PEAK, bell, chance_
+from adrgd.activations.normal import PEAK, bell, chance_, exp_
 from adrgd.activations.slopes import Pointwise
 
 
@@ -58,7 +58,7 @@ class Wave(Pointwise):
 
     def mean_slope(self, h: Tensor, square: Tensor) -> Tensor:
         slope = torch.cos(h) if self.name == "sin" else torch.sin(h).neg_()
-        return slope.mul_(square.mul_(-0.5).exp_())
+        return slope.mul_(exp_(square.mul_(-0.5)))
 
 
 GELU, GELU_TANH, ERF = Gelu(), Gelu("tanh"), Erf()

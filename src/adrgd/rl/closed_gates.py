@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from adrgd.activations import LOGISTIC
 from adrgd.rl.chain import Array, Chain, combine
 from adrgd.rows import RowRandom
-from adrgd.solvers.graduated import LOGISTIC, GraduatedGates
+from adrgd.solvers.graduated import GraduatedGates
 
 
 @dataclass(frozen=True)

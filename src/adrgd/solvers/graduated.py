@@ -17,15 +17,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from adrgd.activations import Slope
+from adrgd.activations import LOGISTIC, Slope
 from adrgd.errors import UsageError
 from adrgd.gates import Call, Gates, Picked, noting
 from adrgd.rows import column
 from adrgd.solvers.softened import softened
 from adrgd.solvers.solver import Evaluation, Problem, Sees, Solver, StepRule, TrueGates
 from adrgd.solvers.steps import FROM_TWO_RADII, Momentum
-
-LOGISTIC = 1.702  # Phi(u) is within .0095 of 1 / (1 + exp(-1.702 u)), which is several times cheaper
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from adrgd.activations import Slope
+from adrgd.activations import LOGISTIC, Slope
 from adrgd.gates import Call, Gates, Picked, noting
 from adrgd.rows import column
-from adrgd.solvers.graduated import LOGISTIC, NoisyGates
+from adrgd.solvers.graduated import NoisyGates
 from adrgd.solvers.softened import softened
 from adrgd.solvers.solver import Evaluation, Problem, Solver, StepRule, TrueGates
 from adrgd.solvers.steps import FROM_TWO_RADII
