@@ -84,7 +84,7 @@ def test_models_of_stable_baselines3(algorithm: Any) -> None:
 
 
 def test_what_is_refused(steady: Agent) -> None:
-    with pytest.raises(UsageError, match="eps must not be negative"):
+    with pytest.raises(UsageError, match="eps must be finite and not negative"):
         ObservationAttack(eps=-1)
     with pytest.raises(UsageError, match="unknown loss 'value'"):
         ObservationAttack(eps=1, loss="value")  # type: ignore[arg-type]

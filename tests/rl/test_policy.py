@@ -55,7 +55,7 @@ def test_one_observation_or_several() -> None:
 
 
 def test_what_cannot_be_refined() -> None:
-    with pytest.raises(UsageError, match=r"expected a Box, found Discrete\(2\)"):
+    with pytest.raises(UsageError, match=r"has the actions Discrete\(2\); expected a bounded Box"):
         refined_policy(sb3.DQN("MlpPolicy", "CartPole-v1", buffer_size=10))
     with pytest.raises(UsageError, match="PPO has no critic of states and actions"):
         refined_policy(sb3.PPO("MlpPolicy", REACH, n_steps=8, batch_size=8, device="cpu"))

@@ -65,8 +65,8 @@ class _Refining(OffPolicyAlgorithm):
         scaled[rows] = refined.actions
         if action_noise is not None:
             noise = np.broadcast_to(action_noise(), scaled.shape)
-            noisy = np.full((n_envs, 1), True) if config.noise else ~drawn[:, None]
-            scaled = np.where(noisy, np.clip(scaled + noise, -1, 1), scaled)
+            noisy = np.full(n_envs, True) if config.noise else ~drawn
+            scaled = np.where(noisy.reshape(-1, *[1] * (scaled.ndim - 1)), np.clip(scaled + noise, -1, 1), scaled)
         return self.policy.unscale_action(scaled), scaled
 
     def _note(self, name: str, value: float) -> None:

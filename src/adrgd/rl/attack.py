@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adrgd.domain import LinfBall
+from adrgd.domain import LinfBall, as_eps
 from adrgd.errors import UsageError
 from adrgd.maximize import maximize
 from adrgd.rl.agent import Agent, agent_of
 from adrgd.rl.chain import Array
-from adrgd.rl.environments import Episode, make_env, play_all
+from adrgd.rl.environments import Env, Episode, World, check_actions, opened, play_all
 from adrgd.solvers import Solver, make_solver
 
 Loss = Literal["critic", "action"]
@@ -46,8 +46,11 @@ class ObservationAttack:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.eps < 0 or self.steps < 1:
-            raise UsageError(f"eps must not be negative and steps at least 1, found {self.eps} and {self.steps}")
+        object.__setattr__(self, "eps", as_eps(self.eps))
+        if not 0 <= self.eps < np.inf or self.steps < 1:
+            raise UsageError(
+                f"eps must be finite and not negative, and steps at least 1, found {self.eps} and {self.steps}"
+            )
         if self.loss not in get_args(Loss):
             raise UsageError(f"unknown loss {self.loss!r}; expected one of {', '.join(get_args(Loss))}")
         if self.solver not in WITHOUT_SOLVER:
@@ -62,6 +65,24 @@ class ObservationAttack:
         name = PAPER if self.solver == "adr" else self.solver
         solver = make_solver(name) if isinstance(name, str) else name
         return replace(solver, random_start=True) if self.loss == "action" else solver  # it is flat at no change
+
+    def check(self, agent: Agent, env: Env) -> None:
+        """See that an agent can be attacked so in an environment.
+
+        Raises:
+            UsageError: the loss needs a critic, the scale is not one positive number a coordinate, or the environment
+                takes other actions than the agent's.
+        """
+        agent.check(check_actions(env.action_space, "the environment"))
+        if self.loss == "critic" and agent.critic is None and self.eps and self.solver not in WITHOUT_SOLVER:
+            raise UsageError("the loss 'critic' needs an agent with a critic; choose the loss 'action'")
+        if self.scale is not None:
+            scale, shape = np.asarray(self.scale), env.observation_space.shape
+            if scale.shape != shape or not ((scale > 0) & np.isfinite(scale)).all():
+                raise UsageError(
+                    f"expected a scale of positive numbers, one for each coordinate of observations of shape {shape}, "
+                    f"found {scale.tolist()}"
+                )
 
     def perturb(self, agent: Agent, observations: Array, time: int) -> Array:
         """(B, S) the observations that the agent is shown at this time step, one row an episode."""
@@ -83,9 +104,7 @@ class ObservationAttack:
 
     def _value(self, agent: Agent, clean: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         critic = agent.critic
-        if self.loss == "critic":
-            if critic is None:
-                raise UsageError("the loss 'critic' needs an agent with a critic; choose the loss 'action'")
+        if self.loss == "critic" and critic is not None:
             return lambda x, rows: -critic(clean[rows], agent.actor(x))
         with torch.no_grad():
             intended = agent.actor(clean)
@@ -108,7 +127,7 @@ class PolicyAttack:
 
 def attack_policy(
     model: Any,
-    env: str,
+    env: World,
     eps: float,
     solver: Solver | str = "graduated",
     loss: Loss = "critic",
@@ -125,25 +144,33 @@ def attack_policy(
 
     Args:
         model: a TD3, DDPG or SAC model, or an `Agent`.
-        env: the environment's name.
+        env: the environment's name, or a function that makes one; an environment itself is played in one episode after
+            another, and left open.
         eps, solver, loss, steps, scale, seed: see `ObservationAttack`.
         episodes: with the starts that belong to seed, seed + 1, ...
 
     Raises:
         UsageError: the agent cannot be attacked so, or the environment cannot be made.
     """
+    if episodes < 1:
+        raise UsageError(f"episodes must be at least 1, found {episodes}")
     agent = agent_of(model)
     attack = ObservationAttack(eps=eps, solver=solver, loss=loss, steps=steps, scale=scale, seed=seed)
-    return PolicyAttack(
-        clean=play_attacked(agent, env, ObservationAttack(eps=0), episodes=episodes, seed=seed),
-        attacked=play_attacked(agent, env, attack, episodes=episodes, seed=seed),
-    )
+    attacked = play_attacked(agent, env, attack, episodes=episodes, seed=seed)  # first: it is what may be refused
+    return PolicyAttack(play_attacked(agent, env, ObservationAttack(eps=0), episodes=episodes, seed=seed), attacked)
 
 
-def play_attacked(agent: Agent, env: str, attack: ObservationAttack, *, episodes: int, seed: int) -> list[Episode]:
-    """Episodes under one attack, side by side."""
-    made = [make_env(env) for _ in range(episodes)]
-    played = play_all(made, lambda seen, t: agent.act(attack.perturb(agent, seen, t)), range(seed, seed + episodes))
-    for one in made:
-        one.close()
-    return played
+def play_attacked(agent: Agent, env: World, attack: ObservationAttack, *, episodes: int, seed: int) -> list[Episode]:
+    """Episodes under one attack, side by side where there are several environments.
+
+    Raises:
+        UsageError: the agent cannot be attacked so in this environment.
+    """
+    seeds = range(seed, seed + episodes)
+    with opened(env, episodes) as made:
+        attack.check(agent, made[0])
+        together = [seeds] if len(made) == episodes else [[one] for one in seeds]
+        played = [
+            play_all(made, lambda seen, t: agent.act(attack.perturb(agent, seen, t)), starts) for starts in together
+        ]
+    return [episode for part in played for episode in part]

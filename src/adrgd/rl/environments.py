@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,10 @@ from gymnasium import spaces
 
 from adrgd.errors import MissingExtraError, UsageError
 from adrgd.rl.chain import Array
+
+Env = gymnasium.Env[Array, Array]
+World = str | Env | Callable[[], Env]
+"""An environment's name, itself, or what makes one."""
 
 Act = Callable[[Array], Array]
 """A policy as a function: observation -> action."""
@@ -26,7 +31,7 @@ class Episode:
     length: int
 
 
-def make_env(name: str, **options: Any) -> gymnasium.Env[Array, Array]:
+def make_env(name: str, **options: Any) -> Env:
     """The environment that Gymnasium knows by this name, e.g. "HalfCheetah-v5".
 
     Raises:
@@ -45,14 +50,65 @@ def make_env(name: str, **options: Any) -> gymnasium.Env[Array, Array]:
             f"cannot make the environment {name!r}: {str(error).rstrip('.')}; expected a name of Gymnasium's registry, "
             "such as HalfCheetah-v5"
         ) from error
-    space = env.action_space
-    if not isinstance(space, spaces.Box) or not space.is_bounded():
+    try:
+        check_actions(env.action_space, name)
+    except UsageError:
         env.close()
-        raise UsageError(f"{name} has the actions {space}; expected a bounded Box, that is continuous actions")
+        raise
     return env
 
 
-def play(env: gymnasium.Env[Array, Array], act: Act, seed: int, seen: Callable[[], object] | None = None) -> Episode:
+def check_actions(space: spaces.Space[Any], owner: str) -> spaces.Box:
+    """See that actions can be scaled to [-1, 1].
+
+    Args:
+        owner: whose actions they are, for the sentence.
+
+    Raises:
+        UsageError: they are not continuous, not bounded, or one of them has no room.
+    """
+    if not isinstance(space, spaces.Box) or not space.is_bounded():
+        raise UsageError(f"{owner} has the actions {space}; expected a bounded Box, that is continuous actions")
+    if not (space.low < space.high).all():
+        at = int(np.flatnonzero(~(space.low < space.high))[0])
+        raise UsageError(
+            f"{owner} has an action that cannot move: expected low < high, found both at {space.low.flat[at]:g} for "
+            f"action {at}; leave it out of the action space"
+        )
+    return space
+
+
+@contextmanager
+def opened(world: World, count: int) -> Iterator[list[Env]]:
+    """`count` environments side by side, closed at the end; of one that is given as it is, that one alone, left open.
+
+    Raises:
+        UsageError: it is no environment and makes none, or its actions are not continuous and bounded.
+    """
+    if isinstance(world, str):
+        made = [make_env(world) for _ in range(count)]
+    elif isinstance(world, gymnasium.Env) or not callable(world):
+        made = [world]
+    else:
+        made = [world() for _ in range(count)]
+    for env in made:
+        if not isinstance(env, gymnasium.Env):
+            raise UsageError(
+                "expected an environment of Gymnasium, its name, or a function that makes one, found "
+                f"{type(env).__name__}; pass what it was made from"
+            )
+        check_actions(env.action_space, env.spec.id if env.spec else type(env.unwrapped).__name__)
+    if len(set(map(id, made))) < len(made):
+        raise UsageError("expected a new environment from each call, found the same one; pass it as it is instead")
+    try:
+        yield made
+    finally:
+        for env in made:
+            if env is not world:
+                env.close()
+
+
+def play(env: Env, act: Act, seed: int, seen: Callable[[], object] | None = None) -> Episode:
     """One episode from the start that belongs to `seed`; `seen` is called at the start and after each step."""
 
     def act_on_one(observations: Array, t: int) -> Array:
@@ -66,9 +122,7 @@ def play(env: gymnasium.Env[Array, Array], act: Act, seed: int, seen: Callable[[
     return episode
 
 
-def play_all(
-    envs: Sequence[gymnasium.Env[Array, Array]], act: Callable[[Array, int], Array], seeds: Iterable[int]
-) -> list[Episode]:
+def play_all(envs: Sequence[Env], act: Callable[[Array, int], Array], seeds: Iterable[int]) -> list[Episode]:
     """One episode in each environment, side by side.
 
     Args:

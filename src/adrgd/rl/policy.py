@@ -29,8 +29,7 @@ class RefinedPolicy:
         """The refined actions for one observation or a batch of them, within the action space's bounds."""
         policy = self.model.policy
         actions, state = self.model.predict(observation, state, episode_start, deterministic)
-        size = int(np.prod(policy.action_space.shape))
-        proposal = np.clip(policy.scale_action(actions).reshape(-1, size), -1, 1)
+        proposal = np.clip(policy.scale_action(actions).reshape(-1, *policy.action_space.shape), -1, 1)
         refined = refine(self.model, observation, proposal, self.config)
         return policy.unscale_action(refined.actions.reshape(actions.shape)), state
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from gymnasium import spaces
 
 from adrgd.errors import UsageError
 from adrgd.gates import find_layers
 from adrgd.rl.ascent import ascend
 from adrgd.rl.chain import Array
 from adrgd.rl.config import RefineConfig
+from adrgd.rl.environments import check_actions
 from adrgd.solvers import TrueGates
 
 
 class Refined(NamedTuple):
-    """`actions` (B, A) scaled to [-1, 1], and the `gain` (B,) in the critic's value, never negative."""
+    """`actions` (B, ...) scaled to [-1, 1], and the `gain` (B,) in the critic's value, never negative."""
 
     actions: Array
     gain: Array
@@ -28,7 +28,7 @@ def refine(model: Any, observations: Any, proposal: Array, config: RefineConfig,
     Args:
         model: TD3, DDPG, SAC or anything else with a `critic` of the same form.
         observations: as the policy takes them, one for each environment.
-        proposal: (B, A) actions scaled to [-1, 1], for all environments or those of `rows`.
+        proposal: (B, ...) actions scaled to [-1, 1], for all environments or those of `rows`.
         rows: which of the environments; all of them unless given.
 
     Raises:
@@ -41,26 +41,24 @@ def refine(model: Any, observations: Any, proposal: Array, config: RefineConfig,
     critic.set_training_mode(False)
     with torch.no_grad():
         features = critic.extract_features(tensors, critic.features_extractor)
+    flat = torch.as_tensor(proposal, dtype=features.dtype, device=features.device).flatten(1)
     ascent = ascend(
-        critic.q_networks, features, torch.as_tensor(proposal, dtype=features.dtype, device=features.device),
+        critic.q_networks, features, flat,
         how=config.critic, solver=config.resolved(), steps=config.steps, radius=config.radius, seed=config.seed,
         closed_form=config.closed_form,
     )  # fmt: skip
-    return Refined(ascent.x.cpu().numpy(), (ascent.value - ascent.before).clamp_min(0).cpu().numpy())
+    gain = (ascent.value - ascent.before).clamp_min(0)
+    return Refined(ascent.x.view(proposal.shape).cpu().numpy(), gain.cpu().numpy())
 
 
 def critic_of(model: Any, config: RefineConfig) -> Any:
     """The critic to be maximised.
 
     Raises:
-        UsageError: the model has none of states and continuous actions.
+        UsageError: the model has none of states and continuous actions, or an action that cannot move.
     """
     critic = getattr(model, "critic_target" if config.target else "critic", None)
-    if not isinstance(model.action_space, spaces.Box):
-        raise UsageError(
-            f"actions can be refined only where they are continuous: expected a Box, found {model.action_space}; "
-            "choose another environment"
-        )
+    check_actions(model.action_space, "the model to be refined")
     if critic is None or not hasattr(critic, "q_networks"):
         raise UsageError(
             f"{type(model).__name__} has no critic of states and actions; expected TD3, DDPG or SAC, whose critic does"

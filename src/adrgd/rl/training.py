@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.noise import NormalActionNoise
@@ -92,13 +93,13 @@ class Training:
     def model(self) -> TD3 | DDPG:
         """A fresh model."""
         env = make_env(self.env)
-        size = int(np.prod(env.action_space.shape or ()))
+        shape = env.action_space.shape or ()
         starts = min(10_000, self.steps // 10) if self.learning_starts is None else self.learning_starts
         return ALGORITHMS[self.algo](
             "MlpPolicy", env, refine=self.refine, seed=self.seed, device="cpu",
             buffer_size=min(10**6, self.steps), learning_starts=starts, batch_size=self.batch_size,
             learning_rate=self.learning_rate, train_freq=self.update_every, gradient_steps=self.update_every,
-            action_noise=NormalActionNoise(np.zeros(size), self.noise * np.ones(size)) if self.noise else None,
+            action_noise=NormalActionNoise(np.zeros(shape), np.full(shape, self.noise)) if self.noise else None,
             policy_kwargs={"net_arch": list(self.net), "optimizer_kwargs": {"fused": True}},
         )  # fmt: skip
 
@@ -112,6 +113,11 @@ def train(training: Training, out: Path, *, resume: bool = False, advance: Advan
     """
     trial = make_env(training.env)  # before anything is written
     trial.close()
+    if isinstance(trial.observation_space, spaces.Dict | spaces.Tuple):
+        raise UsageError(
+            f"{training.env} has the observations {trial.observation_space}; expected one array of numbers: wrap it in "
+            "gymnasium.wrappers.FlattenObservation"
+        )
     rows: list[dict[str, Any]]
     with open_run(out, training.config(), resume=resume) as folder, _quiet_curves(folder):
         if folder.has(CHECKPOINT):

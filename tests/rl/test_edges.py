@@ -1,0 +1,222 @@
+"""Environments, spaces and critics of every kind: each works, or is one sentence before anything runs."""
+
+# ruff: noqa: E402  (what needs the extra is imported once it is known to be there)
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+gymnasium = pytest.importorskip("gymnasium", reason="needs the extra [rl]")
+sb3 = pytest.importorskip("stable_baselines3", reason="needs the extra [rl]")
+
+from gymnasium import spaces
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
+
+from adrgd import UsageError
+from adrgd.rl import TD3, Agent, RefineConfig, attack_policy, refined_policy
+from adrgd.rl.agent import agent_of
+from adrgd.rl.training import Training, train
+
+from .worlds import REACH, agent, quick
+
+VECTOR = spaces.Box(-1.0, 1.0, (3,), np.float32)
+ACTIONS = spaces.Box(-1.0, 1.0, (2,), np.float32)
+FIXED = spaces.Box(np.array([0, -1], np.float32), np.array([0, 1], np.float32))
+CANNOT_MOVE = "expected low < high, found both at 0 for action 0; leave it out"
+
+
+class Blank(gymnasium.Env):  # type: ignore[misc]
+    """Six steps of any observations and actions."""
+
+    def __init__(self, observations: Any = VECTOR, actions: Any = ACTIONS) -> None:
+        self.observation_space, self.action_space, self.t = observations, actions, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        self.t = 0
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> Any:
+        self.t += 1
+        assert self.action_space.contains(np.asarray(action, self.action_space.dtype))
+        return self.observation_space.sample(), float(np.sum(action)), self.t == 6, False, {}
+
+
+class Nested(Blank):
+    """Observations by name."""
+
+    def __init__(self) -> None:
+        super().__init__(spaces.Dict(place=VECTOR, speed=VECTOR))
+
+
+gymnasium.register("Nested-v0", entry_point=Nested)
+gymnasium.register("Fixed-v0", entry_point=lambda: Blank(VECTOR, FIXED))
+
+
+def _always(env: Any) -> Callable[[], Any]:
+    return lambda: env
+
+
+@pytest.fixture(scope="module")
+def pusher() -> Agent:
+    def act(seen: torch.Tensor) -> torch.Tensor:
+        return (-5 * seen[:, :2]).tanh()
+
+    low, high = np.array([-2.0, 0.0], np.float32), np.array([2.0, 0.5], np.float32)
+    return Agent(act, lambda seen, action: -seen.square().sum(1) + action.sum(1), low, high)
+
+
+WORLDS: dict[str, Callable[[], Any]] = {
+    "an environment": lambda: gymnasium.make(REACH),
+    "a function": lambda: lambda: gymnasium.make(REACH),
+}
+
+NO_WORLDS: dict[str, tuple[Callable[[], Any], str]] = {
+    "many in one": (lambda: make_vec_env(REACH), "found DummyVecEnv"),
+    "a number": (lambda: 3, "expected an environment of Gymnasium, its name, or a function that makes one, found int"),
+    "a function of something else": (lambda: lambda: 3, "found int"),
+    "always the same": (lambda: _always(gymnasium.make(REACH)), "found the same one"),
+    "other actions": (lambda: "Pendulum-v1", r"and the environment Box(-2.0, 2.0, (1,), float32)"),
+    "other bounds": (lambda: Blank, "the agent has actions between [-2.0, 0.0] and [2.0, 0.5]"),
+    "an action that cannot move": (lambda: lambda: Blank(VECTOR, FIXED), CANNOT_MOVE),
+    "choices": (lambda: lambda: Blank(VECTOR, spaces.MultiDiscrete([3, 4])), "has the actions MultiDiscrete([3 4])"),
+}
+
+
+@pytest.mark.parametrize("form", WORLDS)
+def test_worlds_of_every_form(form: str, pusher: Agent) -> None:
+    by_name = attack_policy(pusher, REACH, 0.5, solver="pgd", steps=3, episodes=2)
+    given = WORLDS[form]()
+    found = attack_policy(pusher, given, 0.5, solver="pgd", steps=3, episodes=2)
+    assert [e.length for e in found.attacked] == [20, 20]
+    np.testing.assert_allclose(found.rewards, by_name.rewards, rtol=1e-5)
+
+
+@pytest.mark.parametrize("form", NO_WORLDS)
+def test_what_is_no_world_for_the_agent(form: str, pusher: Agent) -> None:
+    make, sentence = NO_WORLDS[form]
+    with pytest.raises(UsageError) as refused:
+        attack_policy(pusher, make(), 0.5, episodes=2)
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"episodes": 0}, "episodes must be at least 1"),
+        ({"eps": float("nan")}, "eps must be finite"),
+        ({"scale": np.ones(2)}, r"one for each coordinate of observations of shape \(3,\)"),
+        ({"scale": np.zeros(3)}, "a scale of positive numbers"),
+    ],
+)
+def test_settings_are_looked_at_first(settings: dict[str, Any], sentence: str, pusher: Agent) -> None:
+    def never() -> Any:
+        env = gymnasium.make(REACH)
+        env.reset = lambda **options: pytest.fail("an episode has begun")
+        return env
+
+    with pytest.raises(UsageError, match=sentence):
+        attack_policy(pusher, never, **({"eps": 0.5} | settings))
+
+
+def test_eps_as_a_fraction(pusher: Agent) -> None:
+    found, expected = (attack_policy(pusher, REACH, eps, steps=2, episodes=1) for eps in ("1/10", 0.1))
+    assert found == expected
+
+
+def test_normalised_observations_belong_to_the_agent() -> None:
+    world = VecNormalize(make_vec_env(REACH, n_envs=2, seed=0), clip_obs=1.5)
+    model = agent(env=world, refine=None)
+    world.reset()
+    for _ in range(5):
+        world.step(np.ones((2, 2), np.float32))
+    raw = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    expected = model.predict(world.normalize_obs(raw), deterministic=True)[0]
+    np.testing.assert_allclose(agent_of(model).act(raw), expected, atol=1e-5)
+
+
+SPACES: dict[str, tuple[Any, Any, str]] = {
+    "images": (spaces.Box(0, 255, (3, 36, 36), np.uint8), ACTIONS, "CnnPolicy"),
+    "observations by name": (spaces.Dict(a=VECTOR, b=VECTOR), ACTIONS, "MultiInputPolicy"),
+    "a table of observations": (spaces.Box(-1.0, 1.0, (3, 2), np.float32), ACTIONS, "MlpPolicy"),
+    "numbered observations": (spaces.Discrete(4), ACTIONS, "MlpPolicy"),
+    "doubles": (spaces.Box(-1.0, 1.0, (3,), np.float64), spaces.Box(-1.0, 1.0, (2,), np.float64), "MlpPolicy"),
+    "a table of actions": (VECTOR, spaces.Box(-1.0, 1.0, (2, 2), np.float32), "MlpPolicy"),
+}
+
+
+@pytest.mark.parametrize("form", SPACES)
+def test_spaces_of_every_form_are_refined(form: str) -> None:
+    observations, actions, policy = SPACES[form]
+    world = Blank(observations, actions)
+    model = TD3(
+        policy, world, refine=quick(probability=1.0, steps=2, noise=True), buffer_size=50, learning_starts=4, seed=0,
+        device="cpu", policy_kwargs={"net_arch": [8]},
+    ).learn(8)  # fmt: skip
+    assert model.refined == 4
+    refined = refined_policy(model, RefineConfig(steps=2)).predict(world.reset(seed=0)[0])[0]
+    assert actions.contains(np.asarray(refined, actions.dtype))
+
+
+@pytest.mark.parametrize("form", ["doubles", "a table of actions"])
+def test_spaces_of_every_form_are_attacked(form: str) -> None:
+    observations, actions, policy = SPACES[form]
+    model = sb3.TD3(policy, Blank(observations, actions), buffer_size=10, device="cpu", policy_kwargs={"net_arch": [8]})
+    result = attack_policy(model, lambda: Blank(observations, actions), 0.1, steps=2, episodes=1)
+    assert [episode.length for episode in result.attacked] == [6]
+
+
+@pytest.mark.parametrize("form", ["observations by name", "numbered observations"])
+def test_observations_that_cannot_be_moved(form: str) -> None:
+    observations, actions, policy = SPACES[form]
+    model = sb3.TD3(policy, Blank(observations, actions), buffer_size=10, device="cpu")
+    with pytest.raises(UsageError, match="cannot attack observations .*expected one vector"):
+        attack_policy(model, lambda: Blank(observations, actions), 0.1, episodes=1)
+
+
+def test_an_action_that_cannot_move() -> None:
+    settings = {"buffer_size": 10, "device": "cpu"}
+    with pytest.raises(UsageError, match=CANNOT_MOVE):
+        TD3("MlpPolicy", Blank(VECTOR, FIXED), refine=quick(), **settings)
+    plain = sb3.TD3("MlpPolicy", Blank(VECTOR, FIXED), **settings)
+    with pytest.raises(UsageError, match=CANNOT_MOVE):
+        refined_policy(plain)
+    with pytest.raises(UsageError, match=CANNOT_MOVE):
+        attack_policy(plain, lambda: Blank(VECTOR, FIXED), 0.1)
+
+
+def test_choices_are_not_refined() -> None:
+    model = sb3.PPO("MlpPolicy", Blank(VECTOR, spaces.MultiDiscrete([3, 4])), n_steps=8, batch_size=8, device="cpu")
+    with pytest.raises(UsageError, match=r"has the actions MultiDiscrete\(\[3 4\]\); expected a bounded Box"):
+        refined_policy(model)
+    with pytest.raises(UsageError, match=r"cannot attack PPO with actions MultiDiscrete"):
+        attack_policy(model, Blank, 0.1)
+
+
+@pytest.mark.filterwarnings("ignore:.*maximum and minimum values are equal")  # Gymnasium's own
+@pytest.mark.parametrize(
+    ("env", "sentence"), [("Nested-v0", "FlattenObservation"), ("Fixed-v0", CANNOT_MOVE)], ids=["by name", "fixed"]
+)
+def test_training_refuses_before_it_writes(env: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        train(Training(env=env, steps=100), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+ACTIVATIONS = [torch.nn.SiLU, torch.nn.ELU, torch.nn.GELU, torch.nn.Tanh, torch.nn.Softplus, torch.nn.LeakyReLU]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_critics_of_any_activation_are_refined(activation: Any) -> None:
+    """No solver of ours leaves a smooth critic to plain steps without a word: the refined actions are better in it."""
+    chosen = {"net_arch": [16, 16], "activation_fn": activation}
+    model = agent(refine=quick(solver="graduated", probability=1.0), policy_kwargs=chosen).learn(60)
+    assert model.refined == 20
+    assert model.gained > 0
