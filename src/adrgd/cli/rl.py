@@ -19,6 +19,7 @@ from adrgd.errors import UsageError
 
 DESCRIPTION = {
     "train": "Train an agent whose actions are refined by maximising its critic, into a folder that can be resumed.",
+    "attack": "Play episodes of a trained policy while each observation is perturbed inside a small ball.",
     "play": "Play one episode with the agent of such a folder, and save it as a moving picture.",
 }
 
@@ -95,13 +96,19 @@ class Play:
 
 
 def command(argv: list[str]) -> int:
-    """Run `adrgd rl train` or `adrgd rl play`."""
+    """Run `adrgd rl train`, `adrgd rl attack` or `adrgd rl play`."""
     if not argv or argv[0] in ("-h", "--help"):
-        lines = [f"  {name:<6} {what}" for name, what in DESCRIPTION.items()]
-        print("\n".join(["usage: adrgd rl train|play [--json] [options]      adrgd rl train --help", "", *lines]))
+        lines = [f"  {name:<7} {what}" for name, what in DESCRIPTION.items()]
+        print(
+            "\n".join(["usage: adrgd rl train|play|attack [--json] [options]      adrgd rl train --help", "", *lines])
+        )
         raise SystemExit(0 if argv else 2)
     if argv[0] not in DESCRIPTION:
         raise UsageError(f"unknown command 'rl {argv[0]}'; expected one of {', '.join(DESCRIPTION)}")
+    if argv[0] == "attack":
+        from adrgd.cli.rl_attack import attack
+
+        return attack(argv[1:])
     kind: Any = {"train": Train, "play": Play}[argv[0]]
     options = cli(kind, argv[1:], prog=f"adrgd rl {argv[0]}", description=DESCRIPTION[argv[0]])
     return train(options) if isinstance(options, Train) else play(options)

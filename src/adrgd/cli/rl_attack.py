@@ -1,0 +1,172 @@
+"""adrgd rl attack"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tyro
+from rich.progress import Progress
+from rich.table import Table
+from torch import Tensor
+
+from adrgd import __version__
+from adrgd.attacks import Attack, Standard, Threat, attack_batch, steps_within
+from adrgd.attacks.standard import LEAST, find_attacker
+from adrgd.cli.folders import Run, figures
+from adrgd.cli.options import cli, describe, positive
+from adrgd.domain import Box
+from adrgd.errors import UsageError
+from adrgd.runs import open_run
+from adrgd.solvers import Solver
+
+DESCRIPTION = "Play episodes of a trained policy while each observation is perturbed inside a small ball."
+EPISODES = "episodes.parquet"
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Siege:
+    """Which policy to attack, where, and how much."""
+
+    policy: Path
+    """FILE.safetensors of experiments/procgen/train.py, a folder of `adrgd rl train`, or FILE.zip of
+    Stable-Baselines3 (PPO, A2C, DQN, TD3, DDPG, SAC; with --trust)."""
+    env: str
+    """procgen:GAME, also with ?start=LEVEL&levels=COUNT&mode=hard; or a name of Gymnasium's registry."""
+    eps: float
+    """The largest change of a coordinate, in its own unit; for images in 255 grey levels, so that 3/255 is three."""
+    solver: str = "graduated"
+    """A solver of `adrgd list`; adr has the paper's settings for policies, secant is graduated-secant; standard; noise
+    for uniform noise of the same size; none."""
+    goal: Literal["paper", "margin", "worst"] = "paper"
+    """paper: a low probability of the chosen action; margin: another action far ahead; worst: the action of least value
+    (or probability)."""
+    passes: int = 10
+    """Forward and backward passes for each observation, together; standard needs at least 50."""
+    episodes: int = 100
+    """Whole ones."""
+    side_by_side: int = 64
+    """Environments that are played in one batch."""
+    sample: bool = False
+    """Draw actions from the policy instead of taking the best."""
+    whole: bool = False
+    """Round what is shown to whole grey levels; otherwise the policy is shown fractions of them."""
+    frames: int | None = None
+    """Observations that are stacked; found from the policy's shape unless given."""
+    normalise: Path | None = None
+    """The VecNormalize of Stable-Baselines3 that belongs to the policy, as it was saved (with --trust)."""
+    controls: bool = True
+    """Play the policy alone, and under uniform noise of the same size, as well."""
+    trust: bool = False
+    """Read files that can run their maker's code."""
+    run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=lambda: Run(threads=1))
+
+
+@dataclass(frozen=True)
+class StandardSearch:
+    """The ensemble of `adrgd attack` on each observation: the policy is a classifier, and its action the label."""
+
+    budget: int
+
+    def __call__(
+        self, logits: Any, clean: Tensor, action: Tensor, target: Tensor | None, eps: float, box: Box, loss: str,
+        seed: int,
+    ) -> Any:  # fmt: skip
+        from adrgd.rl.perturb import Found
+
+        low, high = (float(bound) for bound in (box.lower.min(), box.upper.max()))  # type: ignore[union-attr]
+        threat = Threat(eps=eps, lower=low, upper=high, target=None if target is None else "least-likely")
+        found = attack_batch(
+            logits, clean, action, Attack(threat=threat, solver=Standard(budget=self.budget), loss=loss, seed=seed)
+        )
+        return Found(found.adversarial, found.forward_passes + found.backward_passes)
+
+
+def attack(argv: list[str]) -> int:
+    """Run `adrgd rl attack`."""
+    options: Siege = cli(Siege, argv, prog="adrgd rl attack", description=DESCRIPTION)
+    options.run.begin()
+    out = options.run.folder(options.env, options.solver)
+    return options.run.carry_out(
+        lambda bar: besiege(options, out, bar), out, show=lambda summary: [_table(summary)], results=f"results: {out}"
+    )
+
+
+def besiege(options: Siege, out: Path, bar: Progress) -> dict[str, Any]:
+    """Play under the attack and the controls, and write what came of it."""
+    from adrgd.rl.load import load_normalisation, load_policy
+    from adrgd.rl.perturb import Perturbation
+    from adrgd.rl.siege import make_world, play_siege, summary_of
+    from adrgd.rl.victim import frames_of, victim_of
+
+    count = min(positive(options.side_by_side, "side-by-side"), positive(options.episodes, "episodes"))
+    seed, (solver, steps) = options.run.seed, _attacker(options)
+    policy = load_policy(options.policy, trust=options.trust)
+    normalise = None if options.normalise is None else load_normalisation(options.normalise, trust=options.trust)
+    names = {"none": "none", "noise": "noise"} if options.controls else {}
+    config = {
+        "adrgd": __version__, "policy": options.policy.name, "env": options.env, "eps": options.eps,
+        "solver": describe(solver, options.solver) if not isinstance(solver, str) else {"name": options.solver},
+        "goal": options.goal, "passes": options.passes, "steps": steps, "episodes": options.episodes,
+        "side_by_side": count, "sample": options.sample, "whole": options.whole, "frames": options.frames,
+        "controls": options.controls, "seed": seed,
+    }  # fmt: skip
+    conditions: dict[str, Any] = {options.solver: solver} | {k: v for k, v in names.items() if k != options.solver}
+    task = bar.add_task("attacking", total=len(conditions) * options.episodes)
+    rows: list[dict[str, Any]] = []
+    found: dict[str, Any] = {}
+    with open_run(out, config, resume=options.run.resume) as folder:
+        for number, (name, given) in enumerate(conditions.items()):
+            trial = make_world(options.env, 1)
+            stacked = options.frames or frames_of(policy, trial.observation_space)
+            trial.close()
+            world = make_world(options.env, count, seed=seed, frames=stacked)
+            victim = victim_of(policy, world.observation_space, normalise=normalise)
+            way = Perturbation(
+                eps=options.eps, solver=given, goal=options.goal, steps=steps, whole=options.whole, seed=seed
+            )
+            done = number * options.episodes
+            siege = play_siege(
+                victim, world, way, episodes=options.episodes, seed=seed, sample=options.sample,
+                advance=lambda ended, _, done=done: bar.update(task, completed=done + ended),  # type: ignore[misc]
+            )  # fmt: skip
+            world.close()
+            found[name] = summary_of(siege)
+            rows += [
+                {"solver": name, "episode": k, "reward": one.reward, "length": one.length}
+                for k, one in enumerate(siege.episodes)
+            ]
+        summary = {"out": str(out), "config": config, "found": found}
+        with folder.write(EPISODES) as stream:
+            pq.write_table(pa.Table.from_pylist(rows), stream)
+        folder.write_text(SUMMARY, json.dumps(summary, indent=1) + "\n")
+        return summary | folder.remarks()
+
+
+def _attacker(options: Siege) -> tuple[Solver | StandardSearch | str, int]:
+    """What moves the observations, and how many iterations its passes pay for."""
+    passes = positive(options.passes, "passes")
+    name = {"adr": "adr:paper-fruitbot", "secant": "graduated-secant"}.get(options.solver, options.solver)
+    if name in ("none", "noise"):
+        return name, 1
+    solver = find_attacker(name)
+    if isinstance(solver, Solver):
+        return solver, steps_within(solver, passes)
+    if passes < LEAST:
+        raise UsageError(f"standard needs at least {LEAST} passes an observation, found {passes}; raise --passes")
+    return StandardSearch(passes), 1
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    config, rows = summary["config"], {}
+    for name, one in summary["found"].items():
+        low, high = one["interval_95"]
+        rows[f"reward, {name}"] = f"{one['reward']:.2f}  ({low:.2f} to {high:.2f})"
+        rows[f"passes an observation, {name}"] = f"{one['passes']:.1f}"
+    rows |= {"episodes": f"{config['episodes']}", "seed": f"{config['seed']}"}
+    return figures(f"{config['env']}, eps {config['eps']:.4g}, goal {config['goal']}", rows)

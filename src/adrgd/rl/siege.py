@@ -1,0 +1,136 @@
+"""Whole episodes of a policy whose every observation is perturbed, many environments side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
+from torch import Tensor
+
+from adrgd.errors import MissingExtraError, UsageError
+from adrgd.rl.chain import Array
+from adrgd.rl.environments import Episode
+from adrgd.rl.perturb import Perturbation
+from adrgd.rl.procgen import PREFIX, procgen_of
+from adrgd.rl.vector import Vectorised
+from adrgd.rl.victim import Victim
+
+Advance = Callable[[int, int], None]
+"""Told the number of episodes that have ended, and of steps."""
+
+
+@dataclass(frozen=True)
+class Siege:
+    """Episodes, the frames that were shown in them, and the passes that were spent on those, both kinds together."""
+
+    episodes: list[Episode]
+    frames: int
+    passes: int
+
+
+def make_world(name: str, count: int, *, seed: int = 0, frames: int = 1) -> VecEnv:
+    """Copies of an environment of Gymnasium, or of a game of Procgen ("procgen:fruitbot"), side by side.
+
+    Args:
+        frames: how many of the last observations are shown together.
+
+    Raises:
+        UsageError, MissingExtraError: it cannot be made.
+    """
+    try:
+        env: Any = (
+            procgen_of(name, count)
+            if name.startswith(PREFIX)
+            else gymnasium.make_vec(
+                name, count, vectorization_mode="sync", vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP}
+            )
+        )
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise MissingExtraError(f"{name} needs a package that is not installed ({error})") from error
+    except (gymnasium.error.Error, ImportError) as error:
+        raise UsageError(
+            f"cannot make the environment {name!r}: {str(error).rstrip('.')}; expected a name of Gymnasium's registry, "
+            "or procgen:GAME"
+        ) from error
+    world = Vectorised(env, seed)
+    return VecFrameStack(world, frames) if frames > 1 else world
+
+
+def play_siege(
+    victim: Victim,
+    world: VecEnv,
+    perturbation: Perturbation,
+    *,
+    episodes: int,
+    seed: int = 0,
+    sample: bool = False,
+    advance: Advance | None = None,
+    watch: Callable[[Tensor], object] | None = None,
+) -> Siege:
+    """Play episodes under one perturbation.
+
+    Each environment plays its share of the episodes, to their ends, so that short ones count no more than long ones.
+
+    Args:
+        world: freshly made; with the same seed, every perturbation meets the same episodes' starts.
+        sample: draw actions from the policy instead of taking the best.
+        watch: given what is shown in each step, one row for each environment that still plays.
+
+    Returns:
+        The episodes, those of the first environment first.
+
+    Raises:
+        UsageError: the policy cannot be attacked so.
+    """
+    perturbation.check(victim)
+    if sample and not victim.samples:
+        raise UsageError("the policy has no probabilities of actions to draw from; leave --sample out")
+    count = world.num_envs
+    left = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
+    seen = np.asarray(world.reset())
+    rewards, lengths = np.zeros(count), np.zeros(count, dtype=int)
+    found: list[list[Episode]] = [[] for _ in range(count)]
+    idle = np.zeros((count, *(victim.actions.shape or ())), dtype=victim.actions.dtype)
+    if victim.discrete:
+        idle += victim.actions.start  # type: ignore[union-attr]
+    time = frames = passes = 0
+    while left.any():
+        rows = np.flatnonzero(left)
+        actions = idle.copy()
+        shown, spent = perturbation.perturb(victim, seen[rows], rows, time)
+        if watch is not None:
+            watch(shown)
+        actions[rows] = victim.act(shown, np.random.default_rng([seed, time]) if sample else None)
+        frames, passes = frames + len(rows), passes + int(spent.sum())
+        later, gained, done, _ = world.step(actions)
+        seen = np.asarray(later)
+        rewards, lengths, time = rewards + gained, lengths + 1, time + 1
+        for k in np.flatnonzero(done):
+            if left[k]:
+                found[k].append(Episode(float(rewards[k]), int(lengths[k])))
+                left[k] -= 1
+            rewards[k], lengths[k] = 0.0, 0
+        if advance is not None:
+            advance(episodes - int(left.sum()), time)
+    return Siege([episode for played in found for episode in played], frames, passes)
+
+
+def summary_of(siege: Siege) -> dict[str, Any]:
+    """The mean episode reward with a 95 % interval, lengths, and passes an observation."""
+    rewards = np.array([one.reward for one in siege.episodes])
+    low, high = interval(rewards)
+    return {
+        "reward": float(rewards.mean()), "interval_95": [low, high], "episodes": len(rewards),
+        "length": float(np.mean([one.length for one in siege.episodes])), "passes": siege.passes / max(1, siege.frames),
+    }  # fmt: skip
+
+
+def interval(values: Array) -> tuple[float, float]:
+    """The 95 % interval of a mean, by the normal law; both ends are NaN for a single value."""
+    half = 1.96 * float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+    return float(np.mean(values)) - half, float(np.mean(values)) + half
