@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -23,18 +23,25 @@ TOLERANCE = 1e-6  # how far outside its box a centre may lie before it is an err
 Value = float | Tensor
 
 
-def as_eps(given: object) -> object:
-    """A radius as a number: "8/255" and numbers of other libraries too; tensors stay as they are.
+def as_eps(given: object) -> Any:
+    """A radius as a number, or as a tensor of one a row: "8/255", lists, and numbers and arrays of other libraries too.
 
     Raises:
-        DomainError: a text that is no number and no fraction.
+        DomainError: it is no number and no fraction.
     """
     if isinstance(given, str):
         try:
             return float(Fraction(given.replace(" ", "")))
         except (ValueError, ZeroDivisionError):
             raise DomainError(f"expected a number or a fraction such as 8/255 as eps, found {given!r}") from None
-    return given if isinstance(given, Tensor) or not hasattr(given, "__float__") else float(given)
+    single: Any = given
+    if hasattr(single, "__float__") and getattr(single, "ndim", 0) == 0:
+        return float(single)
+    try:
+        found = given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise DomainError(f"expected a number or a fraction such as 8/255 as eps, found {given!r}") from None
+    return found.item() if found.numel() == 1 else found
 
 
 class BoundDomain(Protocol):
@@ -98,7 +105,8 @@ class LinfBall:
     box: Box | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "eps", as_eps(self.eps))
+        for name, value in _ball_as_given(self.centre, self.eps, self.box).items():
+            object.__setattr__(self, name, value)
 
     def bind(self, x: Tensor) -> BoundBox:
         centre, eps, box = _ball(self.centre, self.eps, self.box, x)
@@ -123,7 +131,8 @@ class L2Ball:
     box: Box | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "eps", as_eps(self.eps))
+        for name, value in _ball_as_given(self.centre, self.eps, self.box).items():
+            object.__setattr__(self, name, value)
 
     def bind(self, x: Tensor) -> BoundL2Ball:
         centre, eps, box = _ball(self.centre, self.eps, self.box, x)
@@ -252,7 +261,10 @@ class BoundL2Ball:
 
 def _fit(value: Value, x: Tensor, name: str) -> Tensor:
     """`value` as a float64 tensor of x's shape."""
-    bound = torch.as_tensor(value, dtype=torch.float64, device=x.device)
+    try:
+        bound = torch.as_tensor(value, dtype=torch.float64, device=x.device)
+    except (TypeError, ValueError, RuntimeError):
+        raise DomainError(f"{name} must be a number or numbers, found {value!r}; correct it") from None
     try:
         bound = bound.broadcast_to(x.shape)
     except RuntimeError:
@@ -262,6 +274,22 @@ def _fit(value: Value, x: Tensor, name: str) -> Tensor:
     if bound.isnan().any() or (bound.isinf().any()):
         raise DomainError(f"{name} holds NaN or infinite values; expected finite bounds")
     return bound
+
+
+def _ball_as_given(centre: Any, eps: Any, box: Any) -> dict[str, Any]:
+    """A ball's description in the forms it comes in: arrays, fractions, a pair of bounds."""
+    if not isinstance(centre, Tensor):
+        try:
+            centre = torch.as_tensor(centre)
+        except (TypeError, ValueError, RuntimeError):
+            raise DomainError(
+                f"the ball's centre must be a tensor or an array, found {type(centre).__name__}; pass the inputs x0"
+            ) from None
+    if isinstance(box, tuple) and len(box) == 2:
+        box = Box(*box)
+    if box is not None and not isinstance(box, Box):
+        raise DomainError(f"the ball's box must be a Box such as Box(0, 1), found {box!r}; correct it")
+    return {"centre": centre, "eps": as_eps(eps), "box": box}
 
 
 def _ball(centre: Tensor, eps: Value, box: Box | None, x: Tensor) -> tuple[Tensor, Tensor, BoundBox | None]:

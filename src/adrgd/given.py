@@ -1,27 +1,38 @@
-"""What a person passes, as the loop wants it: images and labels in the forms they come in, solvers by name or class."""
+"""What a person passes, as the loop wants it: images and labels in the forms they come in, solvers by name or class.
+
+All of it is looked at here, before the first forward pass; what cannot be meant is one sentence.
+"""
 
 from __future__ import annotations
 
 import inspect
+import operator
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from adrgd.errors import AdrgdWarning, DataError, UsageError
+from adrgd.errors import AdrgdWarning, DataError, ModelError, UsageError
+from adrgd.gates.call import HALF
+from adrgd.models.checks import answer, probe
+from adrgd.models.outputs import Logits
+from adrgd.modes import only_in_eval_mode
+from adrgd.objective import Classify, Misclassify
 from adrgd.solvers import Solver, make_solver
 
 
 def as_images(given: Any) -> Tensor:
     """Images (B, ...) as a floating-point tensor without a graph; NumPy arrays are taken as they are.
 
+    Half precision becomes float32, with a warning: points are searched and returned so.
+
     Raises:
-        DataError: they are no numbers, integers, or a single one without a batch dimension.
+        DataError: they are no numbers, integers, none at all, or a single one without a batch dimension.
     """
-    if isinstance(given, np.ndarray):
-        given = torch.from_numpy(np.ascontiguousarray(given))
+    given = from_array(given, "images")
     if not isinstance(given, Tensor):
         raise DataError(f"images must be a tensor or an array (B, ...), found {type(given).__name__}; stack them first")
     if not given.is_floating_point():
@@ -29,31 +40,146 @@ def as_images(given: Any) -> Tensor:
             f"images must be floating-point numbers, found {_short(given.dtype)}; convert them, as in "
             "images.float() / 255, and give the model what it was trained on"
         )
+    if given.layout != torch.strided or given.is_quantized:
+        raise DataError(f"images must be dense, found {given.layout}; pass images.to_dense()")
     if given.dim() < 2:
         raise DataError(f"images must have a batch dimension, found shape {tuple(given.shape)}; add one: images[None]")
-    return given.detach()
+    if not given.numel():
+        raise DataError(f"expected at least one image, found shape {tuple(given.shape)}; pass some")
+    if given.dtype in HALF:
+        warnings.warn(
+            f"images are {_short(given.dtype)}: they are searched and returned in float32", AdrgdWarning, stacklevel=3
+        )
+        given = given.float()
+    images: Tensor = given.detach()
+    return images
 
 
-def as_labels(given: Any, count: int, device: torch.device) -> Tensor:
+def from_array(given: Any, name: str) -> Any:
+    """NumPy arrays as tensors; anything else as it is.
+
+    Raises:
+        DataError: an array of something else than numbers.
+    """
+    if not isinstance(given, np.ndarray):
+        return given
+    try:
+        return torch.from_numpy(np.ascontiguousarray(given))
+    except TypeError:
+        raise DataError(f"{name} must be numbers, found an array of {given.dtype}; convert it") from None
+
+
+def as_labels(given: Any, count: int, device: torch.device, name: str = "labels") -> Tensor:
     """Labels (B,) int64 on a device, from a list, an array or a tensor; whole numbers of any type, or one-hot rows.
 
     Raises:
         DataError: not one label an image, or numbers that are not whole.
     """
-    labels = torch.as_tensor(np.asarray(given) if isinstance(given, list | tuple) else given).detach()
+    try:
+        labels = torch.as_tensor(np.asarray(given) if isinstance(given, list | tuple) else given).detach()
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(
+            f"{name} must be whole class numbers, one for each of {count} images, found {type(given).__name__}; pass "
+            "them as a list, an array or a tensor"
+        ) from None
+    if labels.is_meta:
+        raise DataError(f"{name} are on the device meta, which keeps no numbers; pass them on the model's")
     if labels.dim() == 2 and labels.shape == (count, 1):
         labels = labels[:, 0]
     if labels.dim() == 2 and len(labels) == count and _one_hot(labels):
-        warnings.warn("labels are one-hot: the class of each row is taken", AdrgdWarning, stacklevel=3)
+        warnings.warn(f"{name} are one-hot: the class of each row is taken", AdrgdWarning, stacklevel=3)
         labels = labels.argmax(1)
     if labels.shape != (count,):
         raise DataError(
-            f"expected one label for each of {count} images, found labels of shape {tuple(labels.shape)}; pass (B,) "
-            "class numbers, and images with a batch dimension"
+            f"expected one {name.removesuffix('s')} for each of {count} images, found {name} of shape "
+            f"{tuple(labels.shape)}; pass (B,) class numbers, and images with a batch dimension"
         )
     if labels.dtype == torch.bool or labels.is_complex() or (labels.is_floating_point() and (labels % 1 != 0).any()):
-        raise DataError(f"labels must be whole class numbers, found {_short(labels.dtype)}; convert them to int64")
+        raise DataError(f"{name} must be whole class numbers, found {_short(labels.dtype)}; convert them to int64")
     return labels.to(device=device, dtype=torch.int64)
+
+
+def check_classes(labels: Tensor, classes: int, name: str = "labels") -> None:
+    """See that labels are classes of a model.
+
+    Raises:
+        DataError: one is not.
+    """
+    if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < classes):
+        raise DataError(
+            f"{name} must lie between 0 and {classes - 1} for a model of {classes} classes, found "
+            f"{int(labels.min())} to {int(labels.max())}"
+        )
+
+
+def as_objective(given: Any, x0: Tensor) -> Any:
+    """An objective of a classifier with its labels and its logits in any form; others as they are.
+
+    Raises:
+        UsageError: it cannot be called.
+        DataError: not one label a row, or labels that are no classes of the model.
+        ModelError: the model cannot take x0, or returns no logits.
+    """
+    if not callable(given):
+        raise UsageError(f"the objective must be a function of x that returns one number a row, found {given!r}")
+    if not isinstance(given, Misclassify | Classify):
+        return given
+    name = "labels" if isinstance(given, Misclassify) else "targets"
+    labels = as_labels(getattr(given, name), len(x0), x0.device, name)
+    model = given.model if isinstance(given.model, Logits) else Logits(as_model(given.model))
+    with torch.no_grad(), only_in_eval_mode():
+        logits = answer(model, probe(x0).detach())
+    if logits.dim() != 2:
+        raise ModelError(f"the model must return logits of shape ({len(x0)}, classes), found {tuple(logits.shape)}")
+    check_classes(labels, logits.shape[1], name)
+    return replace(given, model=model, **{name: labels})  # type: ignore[arg-type]
+
+
+def as_model(given: Any) -> Any:
+    """A model, which can be called.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not callable(given):
+        raise UsageError(f"the model must be a module or a function of a batch, found {given!r}; load it first")
+    return given
+
+
+def as_count(given: Any, name: str) -> int:
+    """A whole number of at least 1, of any library.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    count = as_integer(given, name)
+    if count < 1:
+        raise UsageError(f"{name} must be at least 1, found {count}")
+    return count
+
+
+def as_integer(given: Any, name: str) -> int:
+    """A whole number, of any library.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    try:
+        return operator.index(given)
+    except TypeError:
+        raise UsageError(f"{name} must be a whole number, found {given!r}; correct it") from None
+
+
+def check_gradients(caller: str) -> None:
+    """See that gradients can be had.
+
+    Raises:
+        UsageError: torch keeps none here.
+    """
+    if torch.is_inference_mode_enabled():
+        raise UsageError(
+            f"{caller} needs gradients and runs inside torch.inference_mode(); call it outside of that block"
+        )
 
 
 def as_solver(given: Any) -> Solver:

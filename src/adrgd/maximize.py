@@ -9,21 +9,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from adrgd.domain import BoundDomain, Domain
-from adrgd.errors import AdrgdWarning, DomainError, ModelError, UsageError
+from adrgd.errors import AdrgdError, AdrgdWarning, DomainError, ModelError, UsageError
 from adrgd.gates.call import HALF
 from adrgd.gates.eager import without_checkpoints
-from adrgd.given import as_solver
+from adrgd.given import as_count, as_integer, as_objective, as_solver, check_gradients, from_array
+from adrgd.models.checks import layout
 from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Score, better
 from adrgd.rows import RowRandom, column, take
 from adrgd.solution import NonFiniteError, Solution, Status
 from adrgd.solvers import GraduatedADR, Solver, TrueGates
 from adrgd.solvers.solver import Evaluation, Objective, Problem, as_score
+from adrgd.units import warn_of_units
 
 
 def maximize(
@@ -59,7 +60,8 @@ def maximize(
             batch; 0 .. B-1 unless given.
         group: (B,) integers; rows of one group are dropped together. Each row is a group of its own unless given.
         stop_at_goal: drop a row, restarts and its group included, as soon as it reaches its goal.
-        check: verify first that the objective is a fixed function that treats rows independently (three evaluations).
+        check: verify first that the objective is a fixed function that treats rows independently (three evaluations),
+            take a classifier's labels and logits in any form, and say what looks like a mistake of units.
         history: keep the best value of each iteration.
         require_gates: make it an error, instead of a warning, if the solver is a gated one and an activation of the
             network has no gate. `Solution.gating` lists them.
@@ -70,22 +72,23 @@ def maximize(
         ModelError: the objective is random or mixes rows, holds a part in train mode, or lacks required gates.
         NonFiniteError: no row has a finite value. A single row that loses its own ends with `Status.NOT_FINITE`.
     """
-    if torch.is_inference_mode_enabled():
-        raise UsageError(
-            "maximize needs gradients and runs inside torch.inference_mode(); call it outside of that block"
-        )
+    check_gradients("maximize")
     solver = GraduatedADR() if solver is None else as_solver(solver)
-    if not hasattr(domain, "bind"):
+    if not hasattr(domain, "bind") or inspect.isclass(domain):
         raise UsageError(
             f"domain must be a Box, a LinfBall, an L2Ball or Everywhere, found {type(domain).__name__}; for a ball of "
             "radius r around x0 pass LinfBall(x0, r)"
         )
-    if isinstance(x0, np.ndarray):
-        x0 = torch.from_numpy(np.ascontiguousarray(x0))
-    if isinstance(x0, Tensor) and x0.dtype in HALF:
+    steps, restarts, seed = as_count(steps, "steps"), as_count(restarts, "restarts"), as_integer(seed, "seed")
+    x0 = from_array(x0, "x0")
+    _check_request(x0, {"identity": identity, "group": group})
+    if check:
+        objective = as_objective(objective, x0)
+    if x0.dtype in HALF:
         objective, x0 = _in_half(objective, x0.dtype), x0.float()
     run = _Run(objective, x0, domain, solver, steps, restarts, first_restart, seed, identity, history, group)
     if check:
+        warn_of_units(domain, x0)
         _check_rows(run.problem, run.x)
     with torch.enable_grad(), without_checkpoints():
         run.loop(stop_at_goal, require_gates, on_iteration)
@@ -109,7 +112,6 @@ class _Run:
         history: bool,
         group: Tensor | None = None,
     ) -> None:
-        _check_request(x0, steps, restarts, {"identity": identity, "group": group})
         self.began = time.perf_counter()
         self.solver, self.seed, self.asked, self.count = solver, seed, steps, len(x0)
         self.steps = min(steps, solver.most_steps or steps)
@@ -274,8 +276,8 @@ def _check_rows(problem: Problem, x: Tensor) -> None:
     x = x[:8]
     with torch.no_grad():
         with only_in_eval_mode():
-            value = _first(problem, x)
-        again, alone = problem.peek(x), problem.peek(x[:1])
+            value = _asked(problem, x)
+        again, alone = problem.peek(x), _asked(problem, x[:1], alone=len(x) > 1)
     if not value.isfinite().all():
         return  # reported, with the row and the iteration, by the loop
     tolerance = 1e-4 if value.dtype == torch.float32 else 1e-9
@@ -292,16 +294,21 @@ def _check_rows(problem: Problem, x: Tensor) -> None:
         )
 
 
-def _first(problem: Problem, x: Tensor) -> Tensor:
-    """The first values that are asked for; what torch says against x is put into a sentence."""
+def _asked(problem: Problem, x: Tensor, *, alone: bool = False) -> Tensor:
+    """The values at x; what torch says against it, or against a row that is alone, is put into a sentence."""
     try:
         return problem.peek(x)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UsageError(
-            f"the objective cannot take x of shape {tuple(x.shape)}, {x.dtype} on {x.device} ({reason}); pass x0 as "
-            "the network expects its input"
-        ) from error
+    except AdrgdError:
+        raise
+    except (RuntimeError, TypeError, ValueError, LookupError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        found = f"the objective cannot take x of shape {tuple(x.shape)}, {x.dtype} on {x.device} ({reason})"
+        if alone:
+            raise UsageError(
+                f"{found}, and takes several rows; it is asked for any number of them, so that a network must not fix "
+                "its batch, and data of one's own for each row is picked by a second argument: objective(x, rows)"
+            ) from error
+        raise UsageError(f"{found}; pass x0 as the network expects its input{layout(x)}") from error
 
 
 def _in_half(objective: Objective, dtype: torch.dtype) -> Objective:
@@ -327,14 +334,14 @@ def _takes_rows(objective: Objective) -> bool:
         return False
 
 
-def _check_request(x0: Tensor, steps: int, restarts: int, names: dict[str, Tensor | None]) -> None:
-    if not isinstance(x0, Tensor) or x0.dim() < 2 or len(x0) == 0 or not x0.is_floating_point():
+def _check_request(x0: Any, names: dict[str, Tensor | None]) -> None:
+    if not isinstance(x0, Tensor) or x0.dim() < 2 or not x0.numel() or not x0.is_floating_point():
         found = f"{x0.dtype} of shape {tuple(x0.shape)}" if isinstance(x0, Tensor) else type(x0).__name__
         raise UsageError(f"x0 must be a floating-point tensor of one row a problem, shape (B, ...); found {found}")
+    if x0.layout != torch.strided or x0.is_meta:
+        raise UsageError(f"x0 must be a dense tensor that holds numbers, found {x0.layout} on {x0.device}; convert it")
     if not x0.isfinite().all():
         raise DomainError("x0 holds NaN or infinite values; expected finite numbers")
-    if steps < 1 or restarts < 1:
-        raise UsageError(f"steps and restarts must be at least 1, found {steps} and {restarts}")
     for word, given in names.items():
         if given is not None and given.shape != (len(x0),):
             raise UsageError(f"{word} must name each of {len(x0)} rows; found shape {tuple(given.shape)}")

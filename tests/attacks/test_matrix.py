@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from adrgd import PGD, AdrgdWarning, RunFolderError, UsageError
+from adrgd import PGD, AdrgdWarning, MissingExtraError, RunFolderError, UsageError
 from adrgd.attacks import Attack, Standard, Threat, attack_batch
 from adrgd.attacks.case import Case
 from adrgd.attacks.matrix import Noise, Own, run_matrix
@@ -48,6 +48,9 @@ class Stub(Peer):
     """A peer that does what a test wants."""
 
     act: Callable[[Case], Checked] | None = None
+
+    def find(self) -> None:
+        """There it is."""
 
     def __call__(self, case: Case) -> Checked:
         assert self.act is not None
@@ -166,6 +169,17 @@ def test_nothing_has_results(problem: Problem, tmp_path: Path) -> None:
     summary = run(problem, tmp_path, entrants=(stub(crash),))
     assert summary["cells"] == summary["unions"] == []
     assert "Attacks without results" in (tmp_path / "report.md").read_text()
+
+
+def test_peers_are_looked_for_before_anything_runs(problem: Problem, tmp_path: Path) -> None:
+    nowhere = Peer.named("adv-lib:pgd")
+    with pytest.raises(MissingExtraError, match="none of the peers can be run.* adv-lib:pgd: expected adv-lib:apgd"):
+        run(problem, tmp_path / "run", entrants=(nowhere, solver("pgd")))
+    assert not (tmp_path / "run").exists()
+    with pytest.warns(AdrgdWarning, match=r"1 of 2 peers cannot be run, and the rest goes on: adv-lib:pgd"):
+        summary = run(problem, tmp_path / "run", entrants=(stub(Noise(points=3)), nowhere))
+    assert [cell["attack"] for cell in summary["cells"]] == ["stub"]
+    assert [failure["attack"] for failure in summary["failures"]] == ["adv-lib:pgd"]
 
 
 @pytest.mark.parametrize(

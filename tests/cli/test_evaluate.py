@@ -22,14 +22,16 @@ def test_json_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (tmp_path / "run" / "report.html").exists()
 
 
-def test_for_people_and_again_with_a_peer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_for_people_and_again_with_a_peer_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--solvers", "pgd?steps=2", "--out", str(tmp_path / "run")]
     assert run([*QUICK, *out]) == 0
     text = capsys.readouterr().out
     assert "worst of all" in text
     assert "indicators of attack failure" in text
-    assert run([*QUICK, *out, "--resume", "--peers", "foolbox:Nothing"]) == 0
-    assert "no results: foolbox:Nothing" in capsys.readouterr().out
+    assert run([*QUICK, *out, "--resume", "--peers", "adv-lib:nothing"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "error: none of the peers can be run, so that there is nothing to compare with: adv-lib:no" in printed.err
 
 
 def test_damaged_images_are_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,11 +12,13 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from adrgd import AdrgdWarning
 from adrgd.cli import run
 from adrgd.training import loop
 
 from .conftest import Start, wait
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*has no test images")
 BASE = [
     "train", "--data", "bundled:mnist", "--attack", "pgd", "--eps", "0.1", "--steps", "2", "--epochs", "1",
     "--limit", "64", "--test-limit", "16", "--batch-size", "32",
@@ -25,10 +27,12 @@ BASE = [
 
 def test_json_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
-    assert run([*BASE, "--json", "--out", str(out)]) == 0
+    with pytest.warns(AdrgdWarning, match="judged on those that it learns from"):
+        assert run([*BASE, "--json", "--out", str(out)]) == 0
     printed, err = capsys.readouterr()
     summary = json.loads(printed)
     assert err == ""
+    assert summary["judged_on_training_images"]
     assert summary == json.loads((out / "summary.json").read_text())
     assert summary["config"] == yaml.safe_load((out / "config.yaml").read_text())
     words = ["attack", "--model", f"mnist-cnn?weights={out / 'model.safetensors'}", "--data", "bundled:mnist"]
@@ -39,6 +43,7 @@ def test_table_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert run([*BASE, "--attack", "none", "--out", str(tmp_path / "run")]) == 0
     out = capsys.readouterr().out
     assert "accuracy under PGD-20" in out
+    assert "16  (it has learnt from them)" in out
     assert f"weights: {tmp_path}/run/model.safetensors" in out
 
 

@@ -98,7 +98,7 @@ def test_what_it_prints(case: Case, adrgd: Any) -> None:
 
 
 def test_what_cannot_be_attacked(case: Case, adrgd: Any) -> None:
-    with pytest.raises(UsageError, match="norm Linf or L2, found 'L1'"):
+    with pytest.raises(UsageError, match="unknown norm 'L1'; expected linf or l2"):
         adrgd(case.net, norm="L1")
     with pytest.raises(UsageError, match="unknown loss"):
         adrgd(case.net, loss="magic")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -12,6 +13,7 @@ from adrgd.models import load_model
 from adrgd.training import Training, train_and_keep
 
 
+@pytest.mark.filterwarnings("ignore:.*has no test images")
 def test_weights_and_facts(tmp_path: Path) -> None:
     training = Training(
         model="mnist-convnext", data="bundled:mnist", test="bundled:mnist", attack="fgsm-rs", eps=0.1, epochs=1,

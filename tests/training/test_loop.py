@@ -20,6 +20,7 @@ from adrgd.training.config import parts
 from adrgd.training.loop import adversarial, order, rate
 
 HERE = "bundled:mnist"
+pytestmark = pytest.mark.filterwarnings("ignore:.*has no test images")
 SMALL = Training(
     model="training.tiny:make", data=HERE, test=HERE, attack="pgd", eps=0.1, steps=2, epochs=2, batch_size=32, limit=96,
     test_limit=32,

@@ -11,6 +11,8 @@ from torch import Tensor
 from adrgd.attacks.threat import Threat
 from adrgd.domain import Domain
 from adrgd.errors import DataError, ModelError
+from adrgd.given import check_classes
+from adrgd.models.checks import answer
 from adrgd.objective import Classify, Loss, Misclassify, find_loss, margin, targeted_margin
 
 Network = Callable[[Tensor], Tensor]
@@ -53,11 +55,7 @@ class Case:
         """
         clean = _in_range(images, threat)
         logits = finite_logits(model, clean)
-        if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < logits.shape[1]):
-            raise DataError(
-                f"labels must lie between 0 and {logits.shape[1] - 1} for a model of {logits.shape[1]} classes, found "
-                f"{int(labels.min())} to {int(labels.max())}"
-            )
+        check_classes(labels, logits.shape[1])
         target = threat.targets(labels, logits, index, seed)
         found = find_loss(loss, targeted=target is not None)
         return Case(model, clean, labels, index.to(labels.device), threat, found, logits, target)
@@ -93,10 +91,10 @@ def finite_logits(model: Network, x: Tensor) -> Tensor:
     """The logits (B, C) of x, without gradients.
 
     Raises:
-        ModelError: they are not finite, or not (B, C).
+        ModelError: the model fails, or they are not finite, or not (B, C).
     """
     with torch.no_grad():
-        logits = model(x)
+        logits = answer(model, x)
     if logits.dim() != 2 or len(logits) != len(x):
         raise ModelError(f"the model must return logits of shape ({len(x)}, classes), found {tuple(logits.shape)}")
     if not logits.isfinite().all():
@@ -110,6 +108,6 @@ def _in_range(images: Tensor, threat: Threat) -> Tensor:
     if not (threat.lower - 1e-6 <= low and high <= threat.upper + 1e-6):  # NaN fails too
         raise DataError(
             f"images must lie in [{threat.lower:g}, {threat.upper:g}], found values from {low:g} to {high:g}; "
-            "rescale them, and put any normalisation inside the model (?mean=..&std=..)"
+            "rescale them, and put any normalisation inside the model"
         )
     return images.clamp(threat.lower, threat.upper)

@@ -16,13 +16,23 @@ from adrgd.attacks.case import Case, finite_logits
 from adrgd.attacks.standard import NAME, Standard, run_standard
 from adrgd.attacks.threat import Threat
 from adrgd.errors import AdrgdError, AdrgdWarning, UsageError
-from adrgd.given import as_images, as_labels, as_solver
+from adrgd.given import (
+    as_count,
+    as_images,
+    as_integer,
+    as_labels,
+    as_model,
+    as_solver,
+    check_gradients,
+)
 from adrgd.maximize import maximize
+from adrgd.models.checks import check_model, probe, squashed
 from adrgd.models.fitting import fitted
 from adrgd.models.outputs import Output
 from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Score, find_loss
 from adrgd.solvers import GraduatedADR, Solver
+from adrgd.units import warn_of_reach
 
 MOST_RUNS = 16  # restarts of one image that run side by side
 
@@ -51,6 +61,10 @@ class Attack:
 
     def __post_init__(self) -> None:
         find_loss(self.loss, targeted=False)
+        if not isinstance(self.threat, Threat):
+            raise UsageError(f"threat must be a Threat such as Threat(eps=8/255), found {self.threat!r}; correct it")
+        for name, check in (("steps", as_count), ("restarts", as_count), ("seed", as_integer)):
+            object.__setattr__(self, name, check(getattr(self, name), name))
         given: Any = self.solver
         if not isinstance(given, Standard):
             found = Standard() if given == NAME or given is Standard else as_solver(given)
@@ -108,6 +122,7 @@ def attack_batch(
     *,
     index: Tensor | None = None,
     output: Output = None,
+    check: bool = True,
 ) -> AttackResult:
     """Attack images (B, ...) with labels (B,); misclassified clean images count as broken at iteration 0.
 
@@ -117,19 +132,32 @@ def attack_batch(
         labels: class numbers of any integral type, a list, an array or a tensor; one-hot rows are taken with a warning.
         output: the name or index of the logits in what the model returns, or a function that finds them.
         index: (B,) positions in the data set, 0 .. B-1 unless given.
+        check: verify first, on up to eight images, that the model is a fixed function of each row (three more calls),
+            and say what looks like a mistake: eps, outputs that are probabilities.
 
     Raises:
+        UsageError: this is no model or no attack.
         DataError: images leave the range, or labels are not classes of the model.
-        ModelError: the logits are not finite, or not (B, C), or a part of the model is in train mode.
+        ModelError: the logits are not finite, or not (B, C); a part of the model is in train mode; it is random, mixes
+            rows, or takes batches of one size only.
     """
     began = time.perf_counter()
+    check_gradients("attack_batch")
+    if not isinstance(attack, Attack):
+        raise UsageError(f"attack must be an Attack such as Attack(threat=Threat(eps=8/255)), found {attack!r}")
     images = as_images(images)
     labels = as_labels(labels, len(images), images.device)
-    index = torch.arange(len(images)) if index is None else index
-    model = fitted(model, images, output)
-    _warn_of_reach(attack.threat)
+    index = torch.arange(len(images)) if index is None else as_labels(index, len(images), images.device, "index")
+    model = fitted(as_model(model), images, output)
+    threat = attack.threat
+    if check:
+        warn_of_reach(threat.eps, threat.upper - threat.lower, images[0].numel(), threat.norm)
     with only_in_eval_mode():
-        case = Case.of(model, images, labels, index, attack.threat, loss=attack.loss, seed=attack.seed)
+        case = Case.of(model, images, labels, index, threat, loss=attack.loss, seed=attack.seed)
+        if check:
+            check_model(model, probe(case.clean))
+    if check and (sentence := squashed(case.logits)):
+        warnings.warn(sentence, AdrgdWarning, stacklevel=2)
     clean = case.clean
     best = Best(clean, attack.steps)
     if isinstance(attack.solver, Standard):
@@ -159,17 +187,6 @@ def attack_batch(
         seconds=torch.full((len(clean),), (time.perf_counter() - began) / max(1, len(clean)), dtype=torch.float64),
         adversarial=adversarial, history=best.history,
     )  # fmt: skip
-
-
-def _warn_of_reach(threat: Threat) -> None:
-    width = threat.upper - threat.lower
-    if threat.norm == "linf" and threat.eps >= width:
-        warnings.warn(
-            f"eps {threat.eps:g} reaches across the whole range of {width:g}, so that every input is allowed; for "
-            "images in [0, 1] the eps of 8 grey levels is 8/255",
-            AdrgdWarning,
-            stacklevel=3,
-        )
 
 
 def _run_waves(case: Case, solver: Solver, attack: Attack, best: Best) -> None:

@@ -130,7 +130,7 @@ def _work(sent: list[Any], attack: Attack, batch: Batch, threads: int, device: s
     try:
         model = _network(sent[0], device)
         images, labels = batch.images.to(device), batch.labels.to(device)
-        result = attack_batch(model, images, labels, attack, index=batch.index)
+        result = attack_batch(model, images, labels, attack, index=batch.index, check=False)
     except AdrgdError as error:
         plain = next(kind for kind in type(error).__mro__ if kind.__module__ == AdrgdError.__module__)
         return _Failure(plain, str(error))

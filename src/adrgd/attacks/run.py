@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from adrgd.attacks.batches import Batch, Workers, split
@@ -17,8 +19,8 @@ from adrgd.attacks.gating import attack_gating, check_gates, facts
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.data import Images
-from adrgd.errors import DataError
-from adrgd.models.checks import check_model
+from adrgd.errors import AdrgdWarning, DataError
+from adrgd.models.checks import check_model, probe, squashed
 from adrgd.models.outputs import Logits
 from adrgd.rows import take
 
@@ -57,9 +59,13 @@ def run_attack(
     """
     model = Logits(model)
     given, images = len(images), _attackable(images, attack)
-    probe = images.images[: max(2, min(8, len(images)))].to(device)
-    check_model(model, probe if len(probe) > 1 else probe.repeat_interleave(2, 0))
-    gating = attack_gating(model, probe, attack.solver)
+    few = probe(images.images).to(device)
+    check_model(model, few)
+    with torch.no_grad():
+        remark = squashed(model(few))
+    if remark:
+        warnings.warn(remark, AdrgdWarning, stacklevel=2)
+    gating = attack_gating(model, few, attack.solver)
     if require_gates:
         check_gates(gating)
     with RunFolder(out, config, resume=resume) as folder:
@@ -76,6 +82,8 @@ def run_attack(
         table = folder.results()
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks()
         summary["gates"] = facts(gating)
+        if remark:
+            summary["outputs"] = remark
         folder.write_summary(summary)
         write_report(folder, images, table, summary)
     return summary
@@ -85,7 +93,8 @@ def _in_turn(
     model: nn.Module, attack: Attack, batches: Sequence[Batch], device: str
 ) -> Generator[tuple[Batch, AttackResult]]:
     for batch in batches:
-        yield batch, attack_batch(model, batch.images.to(device), batch.labels.to(device), attack, index=batch.index)
+        images, labels = batch.images.to(device), batch.labels.to(device)
+        yield batch, attack_batch(model, images, labels, attack, index=batch.index, check=False)
 
 
 def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipped: int = 0) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +14,19 @@ from adrgd.errors import UsageError
 from adrgd.rows import RowRandom
 
 Norm = Literal["linf", "l2"]
+
+
+def as_norm(given: object) -> Norm:
+    """Our name of the norms "linf", "Linf", "inf", infinity, "l2", "L2" and 2.
+
+    Raises:
+        UsageError: another norm.
+    """
+    norms: dict[str, Norm] = {"linf": "linf", "inf": "linf", "l2": "l2", "2": "l2", "2.0": "l2"}
+    try:
+        return norms[str(given).lower()]
+    except KeyError:
+        raise UsageError(f"unknown norm {given!r}; expected linf or l2") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +48,27 @@ class Threat:
     target: int | Literal["next", "random", "least-likely"] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "eps", as_eps(self.eps))
-        if self.norm not in ("linf", "l2"):
-            raise UsageError(f"unknown norm {self.norm!r}; expected linf or l2")
+        object.__setattr__(self, "norm", as_norm(self.norm))
+        for name in ("eps", "lower", "upper"):
+            number = as_eps(getattr(self, name)) if name == "eps" else getattr(self, name)
+            if isinstance(number, Tensor) or not hasattr(number, "__float__"):
+                raise UsageError(
+                    f"{name} must be one number for all images, found {_form(number)}; for one a row or a pixel use "
+                    "maximize with a LinfBall and a Box"
+                )
+            object.__setattr__(self, name, float(number))
         if not 0 < self.eps < float("inf"):
             raise UsageError(f"eps must be positive and finite, found {self.eps}")
         if not self.lower < self.upper:
             raise UsageError(f"expected lower < upper, found {self.lower} and {self.upper}")
-        if isinstance(self.target, str) and self.target not in ("next", "random", "least-likely"):
-            raise UsageError(f"unknown target {self.target!r}; expected a class number, next, random or least-likely")
+        target: Any = self.target
+        if target is not None and target not in ("next", "random", "least-likely"):
+            try:
+                object.__setattr__(self, "target", operator.index(target))
+            except TypeError:
+                raise UsageError(
+                    f"unknown target {_form(target)}; expected a class number, next, random or least-likely"
+                ) from None
 
     def around(self, x: Tensor) -> Domain:
         """The allowed inputs around clean inputs x (B, ...)."""
@@ -75,3 +101,7 @@ class Threat:
                 if not 0 <= int(number) < classes:
                     raise UsageError(f"target class {number} is out of range; the model has {classes} classes")
                 return torch.full_like(labels, int(number))
+
+
+def _form(given: object) -> str:
+    return f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else repr(given)

@@ -79,10 +79,11 @@ def command(argv: list[str]) -> int:
 
 def _table(summary: dict[str, Any]) -> Table:
     config = summary["config"]
+    seen = "  (it has learnt from them)" if summary["judged_on_training_images"] else ""
     rows = {
         "epochs": f"{summary['epochs']}",
         "mean loss of the last epoch": f"{summary['losses'][-1]:.4f}",
-        "test images": f"{summary['test_images']}",
+        "test images": f"{summary['test_images']}{seen}",
         "clean accuracy": f"{summary['clean_accuracy']:.4f}",
         "accuracy under PGD-20": f"{summary['robust_accuracy']:.4f}",
         "seconds": f"{summary['seconds']:.1f}",

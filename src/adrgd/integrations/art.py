@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adrgd.attacks.standard import Standard
+from adrgd.attacks.threat import as_norm
 from adrgd.errors import ModelError, UsageError, optional
-from adrgd.integrations.perturb import Method, find_norm, perturb
+from adrgd.integrations.perturb import Method, perturb
 from adrgd.solvers import Solver
 
 optional("art.attacks.attack", extra="art")
@@ -95,7 +96,7 @@ class Adrgd(EvasionAttack):
             images = torch.from_numpy(clean[part]).to(self.estimator.device)
             result = perturb(
                 self._logits, images, torch.from_numpy(labels[part]), self._method(), eps=self.eps,
-                norm=find_norm(self.norm), bounds=self._bounds(), targeted=self.targeted, first=start,
+                norm=as_norm(self.norm), bounds=self._bounds(), targeted=self.targeted, first=start,
             )  # fmt: skip
             found[part] = result.cpu().numpy()
         return found
@@ -128,7 +129,7 @@ class Adrgd(EvasionAttack):
 
     def _check_params(self) -> None:
         super()._check_params()
-        find_norm(self.norm)
+        as_norm(self.norm)
         if not isinstance(self.eps, int | float) or not 0 <= self.eps < np.inf:
             raise UsageError(f"eps must be one finite number, not negative, found {self.eps!r}")
         if not isinstance(self.targeted, bool) or self.batch_size < 1:

@@ -49,19 +49,6 @@ class Method:
         )  # fmt: skip
 
 
-def find_norm(name: object) -> Norm:
-    """Our name of the norms "Linf" and "L2", in any case, and of inf, "inf", 2 and "2".
-
-    Raises:
-        UsageError: another norm.
-    """
-    norms: dict[str, Norm] = {"linf": "linf", "inf": "linf", "l2": "l2", "2": "l2", "2.0": "l2"}
-    try:
-        return norms[str(name).lower()]
-    except KeyError:
-        raise UsageError(f"expected the norm Linf or L2, found {name!r}; choose one of them") from None
-
-
 def perturb(
     model: Callable[[Tensor], Tensor],
     images: Tensor,

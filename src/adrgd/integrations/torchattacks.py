@@ -7,8 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from adrgd.attacks.standard import Standard
+from adrgd.attacks.threat import as_norm
 from adrgd.errors import MissingExtraError
-from adrgd.integrations.perturb import Method, find_norm, perturb
+from adrgd.integrations.perturb import Method, perturb
 from adrgd.solvers import Solver
 
 try:
@@ -54,7 +55,7 @@ class Adrgd(Attack):
         self.norm, self.eps, self.steps, self.restarts, self.solver = norm, eps, steps, restarts, solver
         self.loss, self.seed, self.stop_at_success = loss, seed, stop_at_success
         self.supported_mode = ["default", "targeted"]
-        find_norm(norm)
+        as_norm(norm)
         self._method()
 
     def forward(self, inputs: Tensor, labels: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -62,7 +63,7 @@ class Adrgd(Attack):
         images, labels = inputs.detach().to(self.device), labels.detach().to(self.device)
         classes = self.get_target_label(images, labels) if self.targeted else labels
         return perturb(
-            self.get_logits, images, classes, self._method(), eps=self.eps, norm=find_norm(self.norm),
+            self.get_logits, images, classes, self._method(), eps=self.eps, norm=as_norm(self.norm),
             bounds=(0.0, 1.0), targeted=self.targeted,
         )  # fmt: skip
 

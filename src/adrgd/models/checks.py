@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from adrgd.errors import ModelError, UsageError
+from adrgd.errors import AdrgdError, ModelError, UsageError
 from adrgd.models.program import relative_gap
 from adrgd.modes import check_mode
 
@@ -17,6 +20,11 @@ BATCH_EPSILONS = 1000
 
 GPU_TOLERANCE = 1e-2
 """The same on a GPU, where convolutions may round to TF32, in a way that depends on the size of the batch."""
+
+ANY_SIZE = "it takes several rows: let it take batches of any size, since rows are dropped when they are done"
+CHANNELS = (1, 3, 4)
+SUM = 1e-3
+"""How far the probabilities of one row may be from a sum of 1."""
 
 
 def check_model(module: nn.Module, x: Tensor) -> None:
@@ -37,10 +45,10 @@ def check_model(module: nn.Module, x: Tensor) -> None:
         )
     check_mode(module)
     with torch.no_grad():
-        logits = _call(module, x)
+        logits = answer(module, x)
         _check_logits(logits, x)
-        again, alone = _call(module, x), _call(module, x[:1])
-    epsilon = torch.finfo(logits.dtype).eps
+        again, alone = answer(module, x), answer(module, x[:1], advice=ANY_SIZE)
+    epsilon = _precision(module, x, logits)
     gap = relative_gap(again, logits)
     if gap > REPEAT_EPSILONS * epsilon:
         raise ModelError(
@@ -55,23 +63,76 @@ def check_model(module: nn.Module, x: Tensor) -> None:
         )
 
 
-def _call(module: nn.Module, x: Tensor) -> Tensor:
+def probe(images: Tensor) -> Tensor:
+    """At most eight of some images (B, ...), and at least two rows, to look at a model with."""
+    rows = images[:8]
+    return rows if len(rows) > 1 else rows.repeat_interleave(2, 0)
+
+
+def answer(model: Callable[[Tensor], Any], x: Tensor, *, advice: str = "pass what it was trained on") -> Tensor:
+    """What a model makes of a batch x (B, ...).
+
+    Args:
+        advice: what to do if it fails.
+
+    Raises:
+        ModelError: it fails, or returns no tensor.
+    """
     try:
-        logits = module(x)
-    except ModelError:
+        logits = model(x)
+    except AdrgdError:
         raise
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+    except (RuntimeError, TypeError, ValueError, LookupError, AssertionError) as error:
+        if "memory" in str(error):
+            raise  # it has nothing to do with what the model was given
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"expected a model that takes a batch of shape {tuple(x.shape)} and type {x.dtype}, found that it fails "
-            f"({reason}); pass what it was trained on"
+            f"({reason}); {advice}{layout(x)}"
         ) from error
     if not isinstance(logits, Tensor):
         raise ModelError(
             f"expected a model that returns a tensor of logits, found {type(logits).__name__}; wrap it so that it "
-            "does, or name one of several outputs with ?output="
+            "does, or name one of several outputs by output="
         )
     return logits
+
+
+def layout(x: Tensor) -> str:
+    """What the shape of images (B, ...) that a model fails on may be due to; "" if nothing is known."""
+    shape = tuple(x.shape)
+    if len(shape) == 4 and shape[3] in CHANNELS and shape[1] not in CHANNELS:
+        return ": (B, channels, height, width) is usual, which images.permute(0, 3, 1, 2) makes of these"
+    if len(shape) == 3 and shape[0] in CHANNELS:
+        return ": a single image needs a batch dimension, images[None]"
+    return ""
+
+
+def scale_of(logits: Tensor) -> str | None:
+    """ "softmax", "log-softmax" or "sigmoid" where logits (B, C) look as if they had passed one; None otherwise."""
+    x = logits.detach().double()
+    if (x >= 0).all() and ((x.sum(1) - 1).abs() < SUM).all():
+        return "softmax"
+    if (x <= 0).all() and (x.logsumexp(1).abs() < SUM).all():
+        return "log-softmax"
+    return "sigmoid" if (x >= 0).all() and (x <= 1).all() and x.any() else None
+
+
+def squashed(logits: Tensor) -> str:
+    """A sentence about outputs that are probabilities; "" for others."""
+    kind = scale_of(logits)
+    if kind not in ("softmax", "sigmoid"):
+        return ""
+    return (
+        f"the model's outputs are probabilities, as after a {kind}, where logits are expected: losses made for logits "
+        "fade on them and attacks fail; let the model return what enters it"
+    )
+
+
+def _precision(module: nn.Module, *tensors: Tensor) -> float:
+    """The unit of the coarsest type that takes part."""
+    own = (t for t in (*module.parameters(), *module.buffers(), *tensors) if t.is_floating_point())
+    return max(torch.finfo(t.dtype).eps for t in own)
 
 
 def _check_logits(logits: Tensor, x: Tensor) -> None:

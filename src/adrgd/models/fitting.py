@@ -14,10 +14,8 @@ from adrgd.models.outputs import Logits, Output
 from adrgd.models.torchscript import replayed
 from adrgd.modes import check_mode
 
-Network = Callable[[Tensor], Tensor]
 
-
-def fitted(model: Callable[[Tensor], Any], images: Tensor, output: Output = None) -> Network:
+def fitted(model: Callable[[Tensor], Any], images: Tensor, output: Output = None) -> nn.Module:
     """The model, or one around it that takes images of this type and returns logits.
 
     A scripted module is replayed call by call, so that its activations are seen; a module of another floating-point
@@ -38,7 +36,7 @@ def fitted(model: Callable[[Tensor], Any], images: Tensor, output: Output = None
     return _converted(Logits(model, output), images)
 
 
-def _converted(model: Logits, images: Tensor) -> Network:
+def _converted(model: Logits, images: Tensor) -> nn.Module:
     own = next((t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), None)
     if own is None:
         return model

@@ -88,8 +88,8 @@ def _obvious(answer: Any) -> tuple[str, Tensor]:
     found = flat if len(flat) == 1 else tensors
     if len(found) != 1:
         raise ModelError(
-            f"expected a model that returns logits, found {_parts(answer)}; say which of them with output= (in a spec "
-            "?output=), by name or index"
+            f"expected a model that returns logits, found {_parts(answer)}; say which of them with output=, by name "
+            "or index"
         )
     ((name, logits),) = found.items()
     return name, logits

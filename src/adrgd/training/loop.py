@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from adrgd.data import Images, load_data
 from adrgd.domain import Box, LinfBall
-from adrgd.errors import AdrgdError, UsageError
+from adrgd.errors import AdrgdError, AdrgdWarning, UsageError
 from adrgd.maximize import maximize
 from adrgd.models import new_model
 from adrgd.models.normalise import inside
@@ -69,6 +70,14 @@ def train(
     model = new_model(training.model, seed=training.seed, device=device)
     _check_images(images, test, model.input_shape, training)
     config = asdict(training) | {"device": device}
+    known = training.test == training.data
+    if known:
+        warnings.warn(
+            f"{training.data} has no test images: the network is judged on those that it learns from, which says "
+            "little of others; name test images to judge it by",
+            AdrgdWarning,
+            stacklevel=2,
+        )
     with open_run(out, config, resume=resume) as folder:
         optimiser = torch.optim.Adam(model.module.parameters())
         state = load(folder, model.module, optimiser)
@@ -84,6 +93,7 @@ def train(
             "clean_accuracy": clean,
             "robust_accuracy": robust,
             "test_images": len(test),
+            "judged_on_training_images": known,
             "seconds": round(state.seconds, 1),
             "out": str(out),
             "config": config,

@@ -47,13 +47,16 @@ def of_signs(
     cells: Mapping[Cell, Columns],
     gradients: Mapping[tuple[str, float], Mapping[str, Array]],
     gates: Mapping[tuple[str, str], Gating],
+    scales: Mapping[str, str | None],
 ) -> list[dict[str, Any]]:
-    """All indicators; `gradients` by model and radius, `gates` by model and attack."""
+    """All indicators; `gradients` by model and radius, `gates` by model and attack, `scales` of outputs by model."""
     signs: list[dict[str, Any]] = []
 
     def add(sign: Indicator, model: str, eps: float | None, attack: str | None) -> None:
         signs.append({"model": model, "eps": eps, "attack": attack} | asdict(sign))
 
+    for model, kind in scales.items():
+        add(indicators.squashed_outputs(kind), model, None, None)
     for (model, eps), one in gradients.items():
         add(indicators.zero_gradients(one["zero"], one["standing"]), model, eps, None)
         add(indicators.masked_gradients(one["misleading"], one["standing"]), model, eps, None)

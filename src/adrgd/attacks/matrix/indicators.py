@@ -42,6 +42,18 @@ def zero_gradients(zero: Array, standing: Array) -> Indicator:
     )  # fmt: skip
 
 
+def squashed_outputs(kind: str | None) -> Indicator:
+    """Outputs that have passed a softmax or a sigmoid; log-probabilities are as good as logits to every loss."""
+    if kind is None or kind == "log-softmax":
+        finding = "the outputs are log-probabilities, which losses take as logits" if kind else "the outputs are logits"
+    else:
+        finding = f"the outputs are probabilities, as after a {kind}"
+    return Indicator(
+        "probabilities as logits", kind in ("softmax", "sigmoid"), finding,
+        "let the model return what enters its last softmax or sigmoid: losses made for logits fade on probabilities",
+    )  # fmt: skip
+
+
 def masked_gradients(misleading: Array, standing: Array) -> Indicator:
     """Images whose loss does not rise along its own gradient."""
     return Indicator(

@@ -14,7 +14,7 @@ import inspect
 import io
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from torch import Tensor
 from adrgd.attacks.case import Case
 from adrgd.attacks.matrix.judge import Checked, checked, judge
 from adrgd.attacks.matrix.watched import Watched
-from adrgd.errors import AdrgdError, MissingExtraError, UsageError
+from adrgd.errors import AdrgdError, AdrgdWarning, MissingExtraError, UsageError
 from adrgd.models.factory import parse_value
 from adrgd.objective import find_loss
 from adrgd.specs import closest, split_spec
@@ -73,6 +73,24 @@ class Peer:
     def settings(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
+    def find(self) -> Any:
+        """Its class, or function.
+
+        Raises:
+            MissingExtraError: its library cannot be imported.
+            UsageError: the library has none of that name.
+        """
+        match self.library:
+            case "torchattacks":
+                return _find(_library("torchattacks", "pip install scipy; pip install --no-deps torchattacks"), self)
+            case "foolbox":
+                return _find(_library("foolbox", 'pip install "adrgd[foolbox]"').attacks, self)
+            case "pyautoattack":
+                return _library("pyautoattack", 'pip install "adrgd[peers]"').AutoAttack
+        if self.kind not in ("apgd", "apgd_targeted"):
+            raise UsageError(f"expected adv-lib:apgd or adv-lib:apgd_targeted, found {self.name}; choose one of them")
+        return getattr(_auto_pgd(), self.kind)
+
     def __call__(self, case: Case) -> Checked:
         watched = Watched(case)
         began = time.perf_counter()
@@ -89,6 +107,29 @@ class Peer:
         )  # fmt: skip
 
 
+def check_peers(entrants: Iterable[Any]) -> None:
+    """See before a run which peers can take part in it: those that cannot are said, and the rest goes on.
+
+    Raises:
+        MissingExtraError: none of them can.
+    """
+    named = [entrant for entrant in entrants if isinstance(entrant, Peer)]
+    lost: dict[str, str] = {}
+    for peer in named:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                peer.find()
+        except AdrgdError as error:
+            lost[peer.name] = str(error)
+    what = "; ".join(f"{name}: {words}" for name, words in lost.items())
+    if lost and len(lost) == len(named):
+        raise MissingExtraError(f"none of the peers can be run, so that there is nothing to compare with: {what}")
+    if lost:
+        sentence = f"{len(lost)} of {len(named)} peers cannot be run, and the rest goes on: {what}"
+        warnings.warn(sentence, AdrgdWarning, stacklevel=3)
+
+
 def reason(error: Exception, classes: int | None = None) -> str:
     """Why a peer has no results, in one line."""
     if isinstance(error, AdrgdError):
@@ -100,7 +141,7 @@ def reason(error: Exception, classes: int | None = None) -> str:
 
 
 def _torchattacks(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
-    make = _find(_library("torchattacks", "pip install scipy; pip install --no-deps torchattacks"), peer)
+    make = peer.find()
     threat, known = case.threat, inspect.signature(make).parameters
     given = {
         "eps": threat.eps, "norm": NORMS[threat.norm], "n_classes": case.logits.shape[1],
@@ -116,8 +157,7 @@ def _torchattacks(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tenso
 
 
 def _foolbox(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
-    foolbox = _library("foolbox", 'pip install "adrgd[foolbox]"')
-    attack = _find(foolbox.attacks, peer)(**peer.options)
+    attack, foolbox = peer.find()(**peer.options), importlib.import_module("foolbox")
     wrapped = foolbox.PyTorchModel(
         model, bounds=(case.threat.lower, case.threat.upper), device=case.clean.device
     )  # fmt: skip
@@ -127,14 +167,14 @@ def _foolbox(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | N
 
 
 def _pyautoattack(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
-    package = _library("pyautoattack", 'pip install "adrgd[peers]"')
+    make = peer.find()
     if case.target is not None:
         raise UsageError(f"{peer.name} has no targeted mode; leave it out of targeted evaluations")
     options = dict(peer.options)
     if "attacks" in options:
         options["attacks"] = str(options["attacks"]).split(",")
     version = "custom" if "attacks" in options else peer.kind
-    attack = package.AutoAttack(
+    attack = make(
         model, eps=case.threat.eps, norm=NORMS[case.threat.norm], version=version, device=case.clean.device,
         seed=peer.seed + int(case.index[0]), **options,
     )  # fmt: skip
@@ -143,11 +183,9 @@ def _pyautoattack(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tenso
 
 
 def _adv_lib(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
-    if peer.kind not in ("apgd", "apgd_targeted"):
-        raise UsageError(f"expected adv-lib:apgd or adv-lib:apgd_targeted, found {peer.name}; choose one of them")
+    attack = peer.find()
     if case.target is not None and peer.kind == "apgd_targeted":
         raise UsageError(f"{peer.name} goes to every other class; leave it out of targeted evaluations")
-    attack = getattr(_auto_pgd(), peer.kind)
     norm = {"linf": float("inf"), "l2": 2}[case.threat.norm]
     found: Tensor = attack(
         model, case.clean, case.goal, case.threat.eps, norm, targeted=case.target is not None, **peer.options

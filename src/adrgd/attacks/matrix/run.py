@@ -29,13 +29,13 @@ from adrgd.attacks.matrix import figures
 from adrgd.attacks.matrix.cells import Cell, case_of, run_cell
 from adrgd.attacks.matrix.entrants import Entrant, Own
 from adrgd.attacks.matrix.gradients import Usefulness, usefulness
-from adrgd.attacks.matrix.peers import Peer, reason
+from adrgd.attacks.matrix.peers import Peer, check_peers, reason
 from adrgd.attacks.matrix.report import write_report
 from adrgd.attacks.threat import Norm, Threat
 from adrgd.data import Images
 from adrgd.errors import AdrgdError, RunFolderError, UsageError
 from adrgd.gates import Gating
-from adrgd.models.checks import check_model
+from adrgd.models.checks import check_model, probe, scale_of
 from adrgd.models.outputs import Logits
 from adrgd.runs import Run, open_run
 
@@ -78,6 +78,7 @@ def run_matrix(
 
     Raises:
         UsageError: two of a name, nothing to do, or a request that one of our own solvers cannot carry out.
+        MissingExtraError: there are peers, and none of them can be imported.
         ModelError: a model is in train mode, random, or mixes the rows of a batch.
         RunFolderError: `out` belongs to another evaluation, or is damaged.
     """
@@ -87,11 +88,14 @@ def run_matrix(
     for what, found in (("model", list(models)), ("eps", list(eps)), ("attack", names)):
         if len(set(found)) < len(found) or not found:
             raise UsageError(f"expected at least one {what}, and each once; found {found or 'none'}; correct the list")
-    probe = images.images[: max(2, min(8, len(images)))].to(device)
-    probe = probe if len(probe) > 1 else probe.repeat_interleave(2, 0)
-    for model in models.values():
-        check_model(model, probe)
-    gates = _gates(models, entrants, probe)
+    check_peers(entrants)
+    few = probe(images.images).to(device)
+    scales: dict[str, str | None] = {}
+    for name, model in models.items():
+        check_model(model, few)
+        with torch.no_grad():
+            scales[name] = scale_of(model(few))
+    gates = _gates(models, entrants, few)
     if require_gates:
         for gating in gates.values():
             check_gates(gating)
@@ -125,12 +129,12 @@ def run_matrix(
                 ours = not isinstance(entrant, Peer)
                 if ours and (isinstance(error, UsageError) or not isinstance(error, AdrgdError)):
                     raise
-                failures.append(asdict(cell) | {"reason": reason(error, _classes(models[name], probe))})
+                failures.append(asdict(cell) | {"reason": reason(error, _classes(models[name], few))})
         gradients = {
             (name, threat.eps): _gradients(models[name], images, threat, entrants[0].loss, seed, batch_size, device)
             for name, threat in product(models, threats)
         }
-        summary = _summary(cells, failures, gradients, gates, images, out, shared | _lists(models, eps, names))
+        summary = _summary(cells, failures, gradients, gates, scales, images, out, shared | _lists(models, eps, names))
         summary |= folder.remarks()
         _write_results(folder, cells)
         folder.write_text("summary.json", json.dumps(summary, indent=2) + "\n")
@@ -146,9 +150,9 @@ def _lists(models: Mapping[str, nn.Module], eps: Sequence[float], attacks: list[
     return {"models": list(models), "eps": list(eps), "attacks": attacks}
 
 
-def _classes(model: nn.Module, probe: torch.Tensor) -> int:
+def _classes(model: nn.Module, few: torch.Tensor) -> int:
     with torch.no_grad():
-        return int(model(probe).shape[1])
+        return int(model(few).shape[1])
 
 
 def _gradients(
@@ -163,11 +167,11 @@ def _gradients(
 
 
 def _gates(
-    models: Mapping[str, nn.Module], entrants: Sequence[Entrant], probe: torch.Tensor
+    models: Mapping[str, nn.Module], entrants: Sequence[Entrant], few: torch.Tensor
 ) -> dict[tuple[str, str], Gating]:
     """What the gates of our own solvers stand for, by model and attack."""
     found = {
-        (name, entrant.name): attack_gating(model, probe, entrant.attack.solver)
+        (name, entrant.name): attack_gating(model, few, entrant.attack.solver)
         for (name, model), entrant in product(models.items(), entrants)
         if isinstance(entrant, Own)
     }
@@ -179,6 +183,7 @@ def _summary(
     failures: list[dict[str, Any]],
     gradients: dict[tuple[str, float], dict[str, Any]],
     gates: dict[tuple[str, str], Gating],
+    scales: dict[str, str | None],
     images: Images,
     out: Path,
     config: dict[str, Any],
@@ -196,7 +201,7 @@ def _summary(
         "gates": [
             {"model": model, "attack": attack} | (facts(gating) or {}) for (model, attack), gating in gates.items()
         ],
-        "indicators": figures.of_signs(cells, gradients, gates),
+        "indicators": figures.of_signs(cells, gradients, gates, scales),
         "failures": failures,
         "out": str(out),
         "config": config,

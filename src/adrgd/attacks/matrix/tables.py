@@ -58,9 +58,10 @@ def where(place: dict[str, Any]) -> str:
 def markdown(summary: dict[str, Any]) -> str:
     """The whole evaluation as a page of Markdown."""
     config = summary["config"]
+    data = f" of `{config['data']}`" if "data" in config else ""
     lines = [
         "# Evaluation", "",
-        f"{summary['images']} images of `{config['data']}`, seed {config['seed']}. {LEGEND}", "",
+        f"{summary['images']} images{data}, seed {config['seed']}. {LEGEND}", "",
     ]  # fmt: skip
     for table in tables(summary):
         lines += [f"## {table.title}", "", _line(table.header), _line(["---"] + ["---:"] * (len(table.header) - 1))]

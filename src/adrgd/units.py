@@ -1,0 +1,49 @@
+"""What looks like a mistake of units: a ball that holds everything, images of 0 to 255 without a box."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adrgd.domain import L2Ball, LinfBall
+from adrgd.errors import AdrgdWarning
+
+GREY = 16.0  # images in units of their spread stay below, those of 0 to 255 do not
+
+
+def warn_of_reach(eps: float, width: float, numbers: int, norm: str) -> None:
+    """Say that a ball of this radius holds the whole box, whose sides are `width` long in `numbers` dimensions."""
+    across = width if norm == "linf" else width * numbers**0.5
+    if width > 0 and eps >= across:
+        warnings.warn(
+            f"eps {eps:g} reaches across the whole range of {across:g}, so that every input is allowed; for images in "
+            "[0, 1] the eps of 8 grey levels is 8/255",
+            AdrgdWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_grey(x: Tensor) -> None:
+    """Say that images without a box look like those of 0 to 255."""
+    if x.dim() >= 3 and GREY < x.max() <= 255 and x.min() >= 0:
+        warnings.warn(
+            f"x0 has no box and values from {x.min().item():g} to {x.max().item():g}, as images of 0 to 255: give its "
+            "ball the box of valid inputs, box=Box(0, 255), or divide by 255 if the model was trained so",
+            AdrgdWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_units(domain: Any, x0: Tensor) -> None:
+    """Say what looks like a mistake of units in a ball around x0 (B, ...)."""
+    if not isinstance(domain, LinfBall | L2Ball):
+        return
+    if domain.box is None:
+        warn_of_grey(x0)
+    else:
+        width = float((torch.as_tensor(domain.box.upper) - torch.as_tensor(domain.box.lower)).max())
+        norm = "linf" if isinstance(domain, LinfBall) else "l2"
+        warn_of_reach(float(torch.as_tensor(domain.eps).min()), width, x0[0].numel(), norm)
