@@ -32,7 +32,9 @@ def model(nodes: list[onnx.NodeProto], shape: list[Any], opset: int = 17, **cons
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION)
+    domains = {"": opset} | {proto.domain: 1 for proto in nodes if proto.domain}
+    imports = [helper.make_opsetid(*one) for one in domains.items()]
+    return helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION if opset < 22 else 10)
 
 
 IMAGE, VECTOR = [1, 4, 6, 5], [1, 6]
@@ -128,6 +130,29 @@ CASES: dict[str, tuple[list[onnx.NodeProto], list[Any], int, dict[str, np.ndarra
     "Dropout 13": ([node("Dropout", "x r")], VECTOR, 17, {"r": np.float32(0.5)}),
     "Flatten": ([node("Flatten", axis=2)], IMAGE, 17, {}),
     "Flatten to one row": ([node("Flatten", axis=0)], IMAGE, 17, {}),
+    "FusedMatMul": (
+        [node("FusedMatMul", "x w", domain="com.microsoft", transB=1, alpha=0.5)],
+        VECTOR,
+        17,
+        {"w": f32(3, 6)},
+    ),
+    "GlobalLpPool": ([node("GlobalLpPool", p=3)], IMAGE, 17, {}),
+    "LinearRegressor": (
+        [
+            node(
+                "LinearRegressor",
+                domain="ai.onnx.ml",
+                targets=2,
+                intercepts=[0.5, -1.0],
+                coefficients=[float(k) for k in range(12)],
+            )
+        ],
+        VECTOR,
+        17,
+        {},
+    ),
+    "Normalizer": ([node("Normalizer", domain="ai.onnx.ml", norm="L2")], VECTOR, 17, {}),
+    "Scaler": ([node("Scaler", domain="ai.onnx.ml", offset=[0.5], scale=[2.0])], VECTOR, 17, {}),
     "Gather one": ([node("Gather", "x i", axis=1)], IMAGE, 17, {"i": np.array(-1)}),
     "Gather some": ([node("Gather", "x i", axis=2)], IMAGE, 17, {"i": ints(3, 0, 3)}),
     "Gather table": ([node("Gather", "x i", axis=1)], VECTOR, 17, {"i": np.array([[1, 2], [0, -1]])}),

@@ -82,6 +82,9 @@ FOLLOWED = JOINING | frozenset(
         "__le__",
         "greater",
         "less",
+        "ne",
+        "__ne__",
+        "detach",
         "sign",
         "heaviside",
         "float",
@@ -199,9 +202,7 @@ class Expressions:
         built = []
         for first in moving[0]:
             chosen = [next((e for e in operand if e.base() is first.base()), None) for operand in moving]
-            if all(e is not None for e in chosen) and not (
-                len(chosen) > 1 and {e.key for e in chosen if e} == {ITSELF}
-            ):
+            if all(e is not None for e in chosen):
                 rest = iter(chosen)
                 values = [next(rest) if isinstance(operand, list) else operand for operand in operands]
                 built.append(_combined(func, name, values, len(args), tuple(kwargs), first))
@@ -241,6 +242,8 @@ def _combined(
 
     def run(t: Tensor) -> Tensor:
         numbers = [value.run(t) if isinstance(value, Expression) else value for value in values]
+        if name == "heaviside" and isinstance(numbers[1], float):
+            numbers[1] = t.new_tensor(numbers[1])  # which takes no plain number
         result: Tensor = func(*numbers[:count], **dict(zip(words, numbers[count:], strict=True)))
         return result
 

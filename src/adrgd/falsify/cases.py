@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from adrgd import limits
 from adrgd.falsify.alternatives import alternatives
-from adrgd.falsify.formula import Atom, Formula
+from adrgd.falsify.formula import Atom, Formula, Written
 from adrgd.falsify.property import Case, Property, PropertyError
 
 Corners = dict[int, tuple[float, float]]
 """Lower and upper bound of the inputs that have any."""
 
 OPEN = (-math.inf, math.inf)
+
+
+class Box(NamedTuple):
+    """The sides of a box as float64 reads them, the outermost float64 inside their decimals, and sides of no width."""
+
+    lower: Tensor
+    upper: Tensor
+    least: Tensor
+    most: Tensor
+    written: dict[int, Decimal]
 
 
 def build_property(asserted: Sequence[Formula], *, inputs: int, outputs: int, deadline: float = math.inf) -> Property:
@@ -30,14 +42,14 @@ def build_property(asserted: Sequence[Formula], *, inputs: int, outputs: int, de
     """
     common, rest = alternatives(asserted, deadline=deadline)
     shared, rows = _split(common, {})
-    boxes: dict[frozenset[tuple[int, tuple[float, float]]], tuple[Tensor, Tensor] | None] = {}
+    boxes: dict[frozenset[tuple[int, tuple[float, float]]], Box | None] = {}
     cases, made = [], 0
     for alternative in rest:
         own, more = _split(alternative, shared)
         key = frozenset(own.items())
         if key not in boxes:
             boxes[key] = _box(shared | own, inputs)
-            made += 2 * inputs
+            made += 4 * inputs
         box = boxes[key]
         if box is not None:
             mixed = _mixed(rows) or _mixed(more)
@@ -57,19 +69,27 @@ def _split(atoms: Sequence[Atom], outer: Corners) -> tuple[Corners, list[Atom]]:
             rows.append(atom)
             continue
         before = corners.get(variable) or outer.get(variable, OPEN)
-        limit = atom.bound / weight + 0.0  # never -0.0
-        if atom.strict:  # in float64, x < b is the same as x <= the number before b
-            limit = math.nextafter(limit, -math.inf if weight > 0 else math.inf)
+        limit = _limit(atom.bound, weight, atom.strict)
         after = (before[0], min(before[1], limit)) if weight > 0 else (max(before[0], limit), before[1])
         if after != before:
             corners[variable] = after
     return corners, rows
 
 
-def _box(corners: Corners, inputs: int) -> tuple[Tensor, Tensor] | None:
+def _limit(bound: float, weight: float, strict: bool) -> float:
+    """The side of a box that weight * x <= bound means."""
+    if isinstance(bound, Written) and weight in (1, -1) and not strict:
+        return bound if weight > 0 else -bound
+    limit = bound / weight + 0.0  # never -0.0
+    if strict:  # in float64, x < b is the same as x <= the number before b
+        limit = math.nextafter(limit, -math.inf if weight > 0 else math.inf)
+    return limit
+
+
+def _box(corners: Corners, inputs: int) -> Box | None:
     if any(low > high for low, high in corners.values()):
         return None
-    check_room(2 * min(inputs, len(corners)))
+    check_room(4 * min(inputs, len(corners)))
     first = next((index for index in range(inputs) if index not in corners), inputs)
     sides = [corners.get(index, OPEN) for index in range(min(first + 1, inputs))]
     for index, (low, high) in enumerate(sides):
@@ -77,7 +97,21 @@ def _box(corners: Corners, inputs: int) -> tuple[Tensor, Tensor] | None:
             if not math.isfinite(value):
                 raise PropertyError(f"expected bounds for every input, found X_{index} without {side} bound; add one")
     both = torch.tensor(sides, dtype=torch.float64).reshape(inputs, 2)
-    return both[:, 0].contiguous(), both[:, 1].contiguous()
+    inside = torch.tensor([_inside(*pair) for pair in sides], dtype=torch.float64).reshape(inputs, 2)
+    lower, upper = both[:, 0].contiguous(), both[:, 1].contiguous()
+    written = {
+        index: low.decimal for index, (low, high) in enumerate(sides) if low == high and isinstance(low, Written)
+    }
+    if torch.equal(both, inside):
+        return Box(lower, upper, lower, upper, written)
+    return Box(lower, upper, inside[:, 0].contiguous(), inside[:, 1].contiguous(), written)
+
+
+def _inside(low: float, high: float) -> tuple[float, float]:
+    """The float64 inside the decimals of a side; the nearest ones where there is none."""
+    least = low.at_least() if isinstance(low, Written) else low
+    most = high.at_most() if isinstance(high, Written) else high
+    return (least, most) if least <= most else (low, high)
 
 
 def check_room(numbers: int) -> None:
@@ -98,15 +132,18 @@ def _mixed(rows: Sequence[Atom]) -> bool:
     return any(variable >= 0 for row in rows for variable in row.weights)
 
 
-def _case(box: tuple[Tensor, Tensor], rows: list[Atom], outputs: int, mixed: bool) -> Case:
-    on_inputs = torch.zeros(len(rows), len(box[0]) if mixed else 0, dtype=torch.float64)
+def _case(box: Box, rows: list[Atom], outputs: int, mixed: bool) -> Case:
+    on_inputs = torch.zeros(len(rows), len(box.lower) if mixed else 0, dtype=torch.float64)
     on_outputs = torch.zeros(len(rows), outputs, dtype=torch.float64)
     for place, row in enumerate(rows):
         for variable, weight in row.weights.items():
             side, index = (on_inputs, variable) if variable >= 0 else (on_outputs, -1 - variable)
             side[place, index] = weight
     return Case(
-        *box,
+        box.lower,
+        box.upper,
+        inside=(box.least, box.most),
+        written=box.written,
         on_outputs=on_outputs,
         on_inputs=on_inputs if mixed else None,
         bound=torch.tensor([row.bound for row in rows], dtype=torch.float64),

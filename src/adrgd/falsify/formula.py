@@ -4,12 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple, Self, TypeAlias
 
 from adrgd.falsify.property import PropertyError
 
 MOST_CASES = 100_000
 """Into which the alternatives of a property may multiply out."""
+
+
+class Written(float):
+    """A number as a file has it, which float64 may hold only nearly.
+
+    Attributes:
+        decimal: all of its digits.
+    """
+
+    decimal: Decimal
+
+    def __new__(cls, value: str | float, decimal: Decimal | None = None) -> Self:
+        made = super().__new__(cls, value)
+        try:
+            made.decimal = Decimal(value) if decimal is None else decimal
+        except InvalidOperation:  # an exponent beyond any
+            made.decimal = Decimal(float(made))
+        return made
+
+    def __neg__(self) -> Written:
+        return Written(-float(self), -self.decimal)
+
+    def at_most(self) -> float:
+        """The largest float64 at most the number as it is written."""
+        return math.nextafter(self, -math.inf) if Decimal(float(self)) > self.decimal else float(self)
+
+    def at_least(self) -> float:
+        """The smallest float64 at least the number as it is written."""
+        return math.nextafter(self, math.inf) if Decimal(float(self)) < self.decimal else float(self)
 
 
 class Linear(NamedTuple):
@@ -58,8 +88,10 @@ def add(terms: Sequence[Linear]) -> Linear:
 
 def scale(term: Linear, factor: float) -> Linear:
     """A multiple of it."""
+    if factor == 1:
+        return term
     scaled = {variable: product for variable, weight in term.weights.items() if (product := factor * weight)}
-    return Linear(scaled, factor * term.constant)
+    return Linear(scaled, -term.constant if factor == -1 else factor * term.constant)
 
 
 def multiply(terms: Sequence[Linear]) -> Linear:
@@ -82,7 +114,10 @@ def at_most(left: Linear, right: Linear, *, strict: bool = False) -> Formula:
     Raises:
         PropertyError: a number in it is too large for float64.
     """
-    bound = right.constant - left.constant
+    if not left.constant:
+        bound = right.constant
+    else:
+        bound = right.constant - left.constant if right.constant else -left.constant
     # the short way is that of most constraints in most files
     weights = add([left, scale(right, -1.0)]).weights if right.weights else left.weights
     if not (math.isfinite(bound) and all(map(math.isfinite, weights.values()))):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 import torch
 from torch import Tensor
@@ -27,6 +29,9 @@ class Case:
         on_inputs: (m, n) coefficients of the inputs x; None when no constraint mentions an input.
         bound: (m,) right-hand sides.
         strict: (m,) bool, true where < is asked for instead of <=.
+        inside: the corners of the largest box that lies inside the decimals of the file, which float64 may hold only
+            nearly; None where it is the same.
+        written: the sides of no width, as the file writes them.
     """
 
     lower: Tensor
@@ -35,6 +40,13 @@ class Case:
     on_inputs: Tensor | None
     bound: Tensor
     strict: Tensor
+    inside: tuple[Tensor, Tensor] | None = None
+    written: Mapping[int, Decimal] = field(default_factory=dict)
+
+    @property
+    def innermost(self) -> tuple[Tensor, Tensor]:
+        """The corners inside the decimals of the file."""
+        return (self.lower, self.upper) if self.inside is None else self.inside
 
     def slack(self, x: Tensor, y: Tensor) -> Tensor:
         """(B, m) room that each constraint leaves at inputs x (B, n) with outputs y (B, k); negative where broken."""
@@ -81,5 +93,6 @@ class Property:
         for group in self.boxes():
             lower, upper = cases[group[0]].lower - tolerance, cases[group[0]].upper + tolerance
             for at in group:
-                cases[at] = replace(cases[at], lower=lower, upper=upper, bound=cases[at].bound + tolerance)
+                bound = cases[at].bound + tolerance
+                cases[at] = replace(cases[at], lower=lower, upper=upper, bound=bound, inside=None)
         return replace(self, cases=tuple(cases))

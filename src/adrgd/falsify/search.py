@@ -19,12 +19,13 @@ from adrgd.maximize import maximize
 from adrgd.models.onnx import OnnxNet
 from adrgd.objective import Score
 from adrgd.rows import RowRandom
-from adrgd.solution import Solution
+from adrgd.solution import NonFiniteError, Solution
 
 Accept = Callable[[Tensor], Counterexample | None]
 """The judge: an input (n,) in float64, as the counterexample that it is or None."""
 
 OPERATIONS = 10**9  # of the forward passes of one iteration: what one core does in a tenth of a second or two
+EMPTY = 2  # rounds without a single finite value, after which more are not begun
 KEPT = 16  # best points of each box that later rounds may begin from
 
 
@@ -163,14 +164,24 @@ class _Search:
                     return True
             return self._over()
 
-        solution = maximize(
-            objective, start, domain=Box(lower, upper), solver=turn.solver, steps=turn.steps, seed=self.seed,
-            identity=identity, stop_at_goal=False, check=False, on_iteration=look,
-        )  # fmt: skip
+        try:
+            solution = maximize(
+                objective, start, domain=Box(lower, upper), solver=turn.solver, steps=turn.steps, seed=self.seed,
+                identity=identity, stop_at_goal=False, check=False, on_iteration=look,
+            )  # fmt: skip
+        except NonFiniteError as error:  # starts are dropped one by one, and all of these were
+            return self._lost(error)
         self.passes += int(solution.forwards.sum() + solution.backwards.sum())
         if not self._over():
             with torch.no_grad():
-                self.archive.add(solution.x, self.violation.gaps(solution.x, region).amax(1), region)
+                gaps = self.violation.gaps(solution.x, region).amax(1)
+                self.archive.add(solution.x, torch.where(gaps.isfinite(), gaps, -torch.inf), region)
+        return self._over()
+
+    def _lost(self, error: NonFiniteError) -> bool:
+        """None of a batch's starts has a finite value; others may, and that none ever has is an error."""
+        if self.rounds > EMPTY and not (self.archive.gap > -torch.inf).any():
+            raise error
         return self._over()
 
     def _judge(self, x: Tensor, region: Tensor) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from adrgd.falsify.alternatives import check_time
 from adrgd.falsify.cases import build_property
-from adrgd.falsify.formula import Formula, Joint, Linear, Opposite, add, at_most, multiply, scale
+from adrgd.falsify.formula import Formula, Joint, Linear, Opposite, Written, add, at_most, multiply, scale
 from adrgd.falsify.property import Property, PropertyError
 
 TOKEN = re.compile(r""";[^\n]*|\|[^|]*\||"[^"]*"|[()]|[^\s();|"]+|\S""")
@@ -185,7 +185,7 @@ class _Reader:
             if value in self.variables:
                 return self.variables[value]
             if NUMBER.fullmatch(value):
-                return Linear({}, float(value))
+                return Linear({}, Written(value))
             raise PropertyError(f"expected a number or a declared variable, found {value!r}; declare it above")
         raise PropertyError(f"expected a number, a variable or a linear term, found {_show(value)}")
 

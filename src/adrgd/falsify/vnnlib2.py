@@ -11,7 +11,7 @@ from adrgd import reading
 from adrgd.errors import optional
 from adrgd.falsify.alternatives import check_time
 from adrgd.falsify.cases import build_property
-from adrgd.falsify.formula import Formula, Joint, Linear, add, at_most, multiply, scale
+from adrgd.falsify.formula import Formula, Joint, Linear, Written, add, at_most, multiply, scale
 from adrgd.falsify.property import Property, PropertyError
 
 DEEPEST = 200
@@ -99,7 +99,7 @@ def _value(node: Any, input_name: str) -> Any:
         return Linear({index if node.name == input_name else -1 - index: 1.0}, 0.0)
     if kind in ARITHMETIC:
         return ARITHMETIC[kind]([_value(child, input_name) for child in node.children()])
-    return Linear({}, float(node.lexeme))
+    return Linear({}, Written(node.lexeme))
 
 
 def _first(message: str) -> str:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from adrgd.errors import ModelError
-from adrgd.models.onnx.compiler import Compiler
+from adrgd.models.onnx.compiler import OPERATORS, Compiler
+from adrgd.models.onnx.functions import expanded
 from adrgd.models.onnx.graph import parse, read_model
 from adrgd.models.onnx.verify import Source, compare_with_onnxruntime, open_session
 from adrgd.models.program import Program
@@ -84,7 +85,7 @@ def read_onnx(path: Path) -> tuple[OnnxNet, Source]:
         ModelError: the file cannot be read, needs an operator that is not supported, or asks for more than the limits.
     """
     model, content = read_model(path)
-    graph = parse(model, source=str(path))
+    graph = parse(expanded(model, OPERATORS, source=str(path)), source=str(path))
     compiler = Compiler(graph)
     program, output = compiler.compile()
     shape = graph.input_shape

@@ -1,15 +1,9 @@
-"""Turn an ONNX graph, which is written for one example, into a program that takes any number of them.
-
-A value that depends on the input is stored with the examples along its first axis: as (B, *rest) when its shape in
-the file starts with 1, as in (1, *rest), and as (B, *shape) when it does not. Which of the two it is follows from the
-shape in the file, so nothing else has to be tracked. An operator runs on stored values as it stands wherever its
-reach shows that this cannot mix examples, and through `torch.vmap` elsewhere.
-"""
+"""Turn an ONNX graph, which is written for one example, into a program that takes any number of them, node by node."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,40 +11,19 @@ from torch import Tensor
 
 from adrgd import limits
 from adrgd.errors import ModelError
-from adrgd.models.onnx import layers, pointwise, shaping
-from adrgd.models.onnx.graph import Graph, Node
-from adrgd.models.onnx.kernels import Builder, Kernel, Reach, Site
+from adrgd.models.onnx.batching import Value, batched
+from adrgd.models.onnx.graph import Body, Graph, Node, body
+from adrgd.models.onnx.kernels import Kernel, Reach, Site
+from adrgd.models.onnx.kinds import BOOL, KEPT_AS
+from adrgd.models.onnx.operators import OPERATORS
 from adrgd.models.onnx.room import Room
 from adrgd.models.program import Program, Step, freeing, step, unpack_step
 
-OPERATORS: dict[str, Builder] = {**pointwise.OPERATORS, **shaping.OPERATORS, **layers.OPERATORS}
-
-
-@dataclass(frozen=True)
-class Value:
-    """A named tensor of the graph, computed once for an example of zeros.
-
-    Attributes:
-        slot: where the program keeps it.
-        varies: whether it depends on the input; if not, `example` is its value for every input.
-    """
-
-    slot: int
-    example: Tensor
-    varies: bool
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.example.shape)
-
-    @property
-    def leading(self) -> bool:
-        """Whether the examples take the place of the first axis of the shape in the file."""
-        return self.shape[:1] == (1,)
+__all__ = ["OPERATORS", "Compiler"]
 
 
 class Compiler:
-    """Builds the program of one graph, node by node."""
+    """Builds the program of one graph."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -59,17 +32,17 @@ class Compiler:
         self.constants: dict[int, Tensor] = {}
         self.count = 0
         for name, tensor in graph.constants.items():
-            self._add(name, tensor, varies=False)
+            self._add(name, tensor, varies=False, kind=graph.kinds[name])
         self.room = Room()
-        self.input = self._add(graph.input, self._start(), varies=True)
+        self.input = self._add(graph.input, self._start(), varies=True, kind=graph.kinds[graph.input])
 
     def compile(self) -> tuple[Program, Value]:
         """The program and its output, as the file describes it for one example."""
         with torch.no_grad(), self.room:
             for node in self.graph.nodes:
                 self._compile_node(node)
-        output = self.values[self.graph.output]
-        if not output.varies:
+        output = self.values.get(self.graph.output)
+        if output is None or not output.varies:
             raise ModelError("expected an output that depends on the input, found a constant; export the model again")
         return Program(
             self._steps_that_free(output.slot),
@@ -88,12 +61,15 @@ class Compiler:
                 f"expected an input of reasonable size, found {self.graph.input_shape}: {error}"
             ) from error
 
-    def _add(self, name: str, example: Tensor, *, varies: bool) -> Value:
-        value = self.values[name] = Value(self.count, example, varies)
+    def _add(self, name: str, example: Tensor, *, varies: bool, kind: int) -> Value:
+        value = self.values[name] = Value(self.count, example, varies, kind)
         self.count += 1
         return value
 
     def _compile_node(self, node: Node) -> None:
+        if node.op == "If":
+            self._compile_choice(node)
+            return
         build = OPERATORS.get(node.op)
         if build is None:
             raise ModelError(
@@ -105,10 +81,12 @@ class Compiler:
             node,
             [None if value is None else value.shape for value in given],
             [None if value is None or value.varies else value.example for value in given],
+            [None if value is None else value.kind for value in given],
         )
         try:
             kernel = build(site)
-            inputs = [self._operand(entry, given) for entry in kernel.inputs]
+            inputs = self._operands(kernel, given)
+            kernel = _of_fractions(kernel, inputs)
             result = kernel.run(*[value.example for value in inputs])
         except ModelError:
             raise
@@ -116,22 +94,67 @@ class Compiler:
             raise ModelError(f"{node} asks for too much: {error}") from error
         except Exception as error:  # what does not fit is found in many ways
             raise ModelError(f"{node} does not fit its inputs ({error}); export the model again") from error
-        results = result if isinstance(result, tuple) else (result,)
+        self._store(node, site, kernel, inputs, result)
+
+    def _store(self, node: Node, site: Site, kernel: Kernel, inputs: list[Value], result: Any) -> None:
+        several = isinstance(result, tuple | list)
+        results: Sequence[Tensor] = result if several else (result,)
         if any(node.outputs[len(results) :]):
-            raise site.unsupported("for more than its first output")
+            raise site.unsupported(f"for more than its first {len(results)} outputs")
         varies = any(value.varies for value in inputs)
-        outputs = [self._add(name, tensor, varies=varies) for name, tensor in zip(node.outputs, results, strict=False)]
+        kinds = [*kernel.kinds, *[site.kinds[0] if site.kinds else None] * len(results)]
+        outputs = []
+        for name, tensor, kind in zip(node.outputs, results, kinds, strict=False):
+            settled = tensor if varies or kind is None else tensor.to(KEPT_AS.get(kind, torch.float64))
+            outputs.append(self._add(name, settled, varies=varies, kind=BOOL if kind is None else kind))
         if varies:
-            self._emit(kernel, inputs, outputs, several=isinstance(result, tuple))
+            self._emit(kernel, inputs, outputs, several=several)
+
+    def _compile_choice(self, node: Node) -> None:
+        """One of two graphs, where a constant says which; else both, and a choice between what they return."""
+        condition = self._lookup(node.inputs[0], node)
+        branches = [body(node.attributes[name], node.opset) for name in ("then_branch", "else_branch")]
+        if not condition.varies:
+            chosen = self._run_inside(branches[0] if bool(condition.example.any()) else branches[1])
+            self.values.update(zip(node.outputs, chosen, strict=True))
+            return
+        both = [self._run_inside(branch) for branch in branches]
+        for place, name in enumerate(node.outputs):
+            ways = [f"{name} of way {number} in {node.name}" for number in range(2)]
+            self.values.update(zip(ways, (results[place] for results in both), strict=True))
+            self._compile_node(replace(node, op="Where", inputs=(node.inputs[0], *ways), outputs=(name,)))
+
+    def _run_inside(self, inner: Body) -> list[Value]:
+        """The results of a graph inside of this one, which sees its names; its own end with it."""
+        outside = dict(self.values)
+        for name, tensor in inner.constants.items():
+            self._add(name, tensor, varies=False, kind=inner.kinds[name])
+        for node in inner.nodes:
+            self._compile_node(node)
+        results = [self.values[name] for name in inner.outputs]
+        self.values = outside
+        return results
 
     def _lookup(self, name: str, node: Node) -> Value:
         if name not in self.values:
             raise ModelError(f"{node} reads {name!r}, which nothing before it computes; export the model again")
         return self.values[name]
 
-    def _operand(self, entry: int | Tensor, given: list[Value | None]) -> Value:
+    def _operands(self, kernel: Kernel, given: list[Value | None]) -> list[Value]:
+        values = [self._operand(entry, given) for entry in kernel.inputs]
+        if kernel.reach is not Reach.POINT:
+            return values
+        # single numbers are written with any number of axes; without these they spread over everything
+        rank = max((len(value.shape) for value in values if value.varies), default=0)
+        return [
+            self._operand(value.example.reshape(()), given, kind=value.kind)
+            if not value.varies and value.example.numel() == 1 and 0 < len(value.shape) <= rank else value
+            for value in values
+        ]  # fmt: skip
+
+    def _operand(self, entry: int | Tensor, given: list[Value | None], *, kind: int = BOOL) -> Value:
         if isinstance(entry, Tensor):
-            return self._add(f"constant of slot {self.count}", entry, varies=False)
+            return self._add(f"constant of slot {self.count}", entry, varies=False, kind=kind)
         value = given[entry] if entry < len(given) else None
         if value is None:
             raise ModelError("an operator lacks one of its inputs; export the model again")
@@ -152,41 +175,20 @@ class Compiler:
         ]
 
 
-def batched(kernel: Kernel, inputs: list[Value], outputs: list[Value], *, several: bool) -> Callable[..., Any]:
-    """The kernel as a function of stored values, which returns a tuple of them when there are `several` outputs."""
-    varying = [value for value in inputs if value.varies]
-    if kernel.reach is Reach.ORDER:
-        tail = outputs[0].shape[1:] if outputs[0].leading else outputs[0].shape
-        return lambda x: x.reshape(x.shape[0], *tail)
-    if _runs_as_is(kernel.reach, inputs, varying, outputs):
-        return kernel.run
-    mapped = torch.vmap(kernel.run, in_dims=tuple(0 if value.varies else None for value in inputs))
+def _of_fractions(kernel: Kernel, inputs: list[Value]) -> Kernel:
+    """A kernel whose results are floating-point numbers wherever they depend on the input; see `kinds`."""
+    varying = next((place for place, value in enumerate(inputs) if value.varies), None)
+    if varying is None or kernel.reach is Reach.ORDER:
+        return kernel
+    inner: Callable[..., Any] = kernel.run
 
-    def run(*stored: Tensor) -> Any:
-        full = [x.unsqueeze(1) if v.varies and v.leading else x for x, v in zip(stored, inputs, strict=True)]
-        result = mapped(*full)
-        found = result if several else (result,)
-        found = tuple(x.squeeze(1) if v.leading else x for x, v in zip(found, outputs, strict=True))
-        return found if several else found[0]
+    def settled(result: Tensor, dtype: torch.dtype) -> Tensor:
+        return result if result.is_floating_point() else result.to(dtype)
 
-    return run
+    def run(*parts: Tensor) -> Any:
+        result = inner(*parts)
+        if isinstance(result, Tensor):
+            return settled(result, parts[varying].dtype)
+        return tuple(settled(one, parts[varying].dtype) for one in result)
 
-
-def _runs_as_is(reach: Reach, inputs: list[Value], varying: list[Value], outputs: list[Value]) -> bool:
-    ranks = {len(value.shape) for value in varying}
-    leading = {value.leading for value in varying}
-    if reach is Reach.POINT:
-        return len(ranks) == len(leading) == 1 and all(_spreads_alike(value, ranks, leading) for value in inputs)
-    if reach is Reach.LAST:
-        return len(varying) == 1 and varying[0] is inputs[0] and (leading == {False} or ranks != {1})
-    if reach is Reach.ROW:
-        return leading == {True} and len(ranks) == 1 and all(value.leading for value in outputs)
-    return False
-
-
-def _spreads_alike(value: Value, ranks: set[int], leading: set[bool]) -> bool:
-    """Whether a constant broadcasts against stored values as it does against the shapes in the file."""
-    rank = max(ranks)
-    if value.varies or len(value.shape) < rank:
-        return True
-    return len(value.shape) == rank and (value.leading or leading == {False})
+    return replace(kernel, run=run)

@@ -15,6 +15,7 @@ from torch import Tensor
 from adrgd import reading
 from adrgd.errors import ModelError
 from adrgd.models.onnx.external import take_in
+from adrgd.models.onnx.kinds import FLOAT, KEPT_AS, NUMBERS
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,17 @@ class Node:
     opset: int
 
     def __str__(self) -> str:
-        return f"operator {self.op!r} (node {self.name!r})"
+        return f"operator {self.op!r} of opset {self.opset} (node {self.name!r})"
+
+
+@dataclass(frozen=True)
+class Body:
+    """A graph inside a node."""
+
+    nodes: tuple[Node, ...]
+    constants: dict[str, Tensor]
+    kinds: dict[str, int]
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -37,11 +48,13 @@ class Graph:
     """The nodes that lead from the input to the output, in an order in which they can run.
 
     Attributes:
+        kinds: the types of the constants and of the input, as in `adrgd.models.onnx.kinds`.
         input_shape: shape of the input as the file means it for one example, with 1 for a free batch dimension.
     """
 
     nodes: tuple[Node, ...]
     constants: dict[str, Tensor]
+    kinds: dict[str, int]
     input: str
     input_shape: tuple[int, ...]
     output: str
@@ -92,34 +105,69 @@ def parse(model: onnx.ModelProto, *, source: str) -> Graph:
     graph = model.graph
     if not graph.node:
         raise ModelError(f"expected an ONNX model in {source!r}, found no operators in it; export it again")
-    constants = {tensor.name: to_tensor(tensor, source=source) for tensor in graph.initializer}
+    constants, kinds = _constants(graph, source)
     inputs = [value for value in graph.input if value.name not in constants]
     for kind, count in (("input", len(inputs)), ("output", len(graph.output))):
         if count != 1:
             raise ModelError(f"expected {source!r} to have one {kind}, found {count}; export a model with one {kind}")
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
     output = graph.output[0].name
-    try:
-        nodes = [_node(proto, index, opset) for index, proto in enumerate(_needed(graph.node, output))]
-    except ValueError as error:  # an attribute of a type that there is not
-        raise ModelError(
-            f"expected attributes in {source!r}, found: {_first(error)}; export the model again"
-        ) from error
+    kinds[inputs[0].name] = inputs[0].type.tensor_type.elem_type or FLOAT
     return Graph(
-        nodes=tuple(nodes),
+        nodes=_nodes(graph, [output], opset, source),
         constants=constants,
+        kinds=kinds,
         input=inputs[0].name,
         input_shape=_input_shape(inputs[0], source),
         output=output,
     )
 
 
+def body(graph: onnx.GraphProto, opset: int) -> Body:
+    """A graph that an attribute of a node holds, to be run inside of that node's graph."""
+    constants, kinds = _constants(graph, "the model")
+    outputs = tuple(output.name for output in graph.output)
+    return Body(_nodes(graph, list(outputs), opset, "the model"), constants, kinds, outputs)
+
+
+def _constants(graph: onnx.GraphProto, source: str) -> tuple[dict[str, Tensor], dict[str, int]]:
+    """The tensors that stand in a graph, those of its Constant nodes among them, and their types."""
+    protos = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if _is_tensor(node):
+            protos[node.output[0]] = node.attribute[0].t
+    tensors = {name: to_tensor(proto, source=source) for name, proto in protos.items()}
+    return tensors, {name: proto.data_type for name, proto in protos.items()}
+
+
+def _is_tensor(node: onnx.NodeProto) -> bool:
+    return (
+        node.op_type == "Constant" and node.domain in ("", "ai.onnx") and len(node.attribute) == 1
+        and node.attribute[0].HasField("t") and node.attribute[0].t.data_type in NUMBERS and len(node.output) == 1
+    )  # fmt: skip
+
+
+def _nodes(graph: onnx.GraphProto, outputs: Sequence[str], opset: int, source: str) -> tuple[Node, ...]:
+    try:
+        return tuple(
+            _node(proto, index, opset)
+            for index, proto in enumerate(_needed(graph.node, *outputs))
+            if not _is_tensor(proto)
+        )
+    except ValueError as error:  # an attribute of a type that there is not
+        raise ModelError(
+            f"expected attributes in {source!r}, found: {_first(error)}; export the model again"
+        ) from error
+
+
 def to_tensor(proto: onnx.TensorProto, *, source: str = "the model") -> Tensor:
     """A tensor of the file; floating-point ones in double precision, so that folding constants loses nothing."""
     try:
         array = numpy_helper.to_array(proto)
-        if proto.data_type == onnx.TensorProto.BFLOAT16:  # numpy has no such type of its own
-            array = array.astype("float32")
+        if proto.data_type in KEPT_AS:  # torch does not count in all of these
+            array = array.astype(str(KEPT_AS[proto.data_type]).removeprefix("torch."))
+        elif proto.data_type in NUMBERS:  # and numpy has no types of its own for numbers of few bits
+            array = array.astype("float64")
         tensor = torch.from_numpy(array.copy())
     except Exception as error:  # sizes that do not fit the numbers, types that are none
         raise ModelError(

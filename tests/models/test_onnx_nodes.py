@@ -1,0 +1,59 @@
+"""The ONNX standard's own tests of nodes: one of each operator here; benchmarks/onnx_nodes.py runs them all."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from onnx_cases import CASES
+
+from adrgd.models.onnx.operators import OPERATORS
+
+FILE = Path(__file__).parents[2] / "benchmarks/onnx_nodes.py"
+LACKING = {
+    "BitCast", "DeformConv", "LinearAttention", "NonMaxSuppression", "RoiAlign", "Unique", "ai.onnx.ml.TreeEnsemble",
+    "ai.onnx.ml.LabelEncoder",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def nodes() -> ModuleType:
+    if not FILE.is_file():
+        pytest.skip("the folder of benchmarks is not here")
+    spec = importlib.util.spec_from_file_location("onnx_nodes", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["onnx_nodes"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def one_each(nodes: ModuleType) -> dict[str, Any]:
+    """A test of each operator, the one with the shortest name."""
+    found: dict[str, Any] = {}
+    for case in sorted(nodes.cases(""), key=lambda case: (len(case.name), case.name)):
+        if not case.left_out:
+            found.setdefault(case.op, case)
+    return found
+
+
+def test_the_standards_tests(nodes: ModuleType, one_each: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        outcomes = {op: nodes.run(case) for op, case in one_each.items()}
+    failed = {op: outcome.reason for op, outcome in outcomes.items() if not outcome.way}
+    assert set(failed) <= LACKING, failed
+    assert len(outcomes) > 150
+
+
+def test_every_operator_has_a_test(one_each: dict[str, Any]) -> None:
+    here = {proto.op_type if not proto.domain else f"{proto.domain}.{proto.op_type}" for case in CASES.values()
+            for proto in case[0]}  # fmt: skip
+    assert set(OPERATORS) - here - set(one_each) == set()
