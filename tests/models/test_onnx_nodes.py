@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from onnx_cases import CASES
+from onnx_gated import KNOWN_AS
 
 from adrgd.models.onnx.operators import OPERATORS
 
@@ -54,6 +55,6 @@ def test_the_standards_tests(nodes: ModuleType, one_each: dict[str, Any]) -> Non
 
 
 def test_every_operator_has_a_test(one_each: dict[str, Any]) -> None:
-    here = {proto.op_type if not proto.domain else f"{proto.domain}.{proto.op_type}" for case in CASES.values()
-            for proto in case[0]}  # fmt: skip
+    protos = [proto for case in (*CASES.values(), *KNOWN_AS.values()) for proto in case[0]]
+    here = {f"{proto.domain}.{proto.op_type}".lstrip(".") for proto in protos}
     assert set(OPERATORS) - here - set(one_each) == set()
