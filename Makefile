@@ -18,7 +18,7 @@ test-portable: .venv/.test  ## nightly: the tests as other machines would run th
 
 test-procgen:  ## the games of Procgen, in an environment of their own: they ask for an older numpy
 	$(PYTHON) -m venv .venv-procgen
-	.venv-procgen/bin/pip install --quiet --disable-pip-version-check -c constraints-procgen.txt -e '.[procgen]' pytest
+	.venv-procgen/bin/pip install --quiet --disable-pip-version-check -c constraints-procgen.txt -e '.[procgen]' pytest hypothesis
 	.venv-procgen/bin/pip check
 	.venv-procgen/bin/python -m pytest tests/rl
 

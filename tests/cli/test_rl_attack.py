@@ -60,6 +60,10 @@ def test_the_agent_alone_under_noise_and_under_attack(
     assert len(pq.read_table(out / "episodes.parquet")) == 12
     assert json.loads((out / "summary.json").read_text())["found"] == summary["found"]
     assert run(words(policy, "--eps", "1/5", "--out", str(out))) == 1  # another run is there
+    capsys.readouterr()
+    (out / "noise.json").unlink()  # as if it had been stopped there
+    assert run(words(policy, "--eps", "1/5", "--out", str(out), "--json", "--resume")) == 0
+    assert json.loads(capsys.readouterr().out)["found"] == summary["found"]
 
 
 @pytest.mark.parametrize("solver", ["fgsm", "pgd", "adr", "secant", "standard"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -100,7 +100,7 @@ def attack(argv: list[str]) -> int:
 def besiege(options: Siege, out: Path, bar: Progress) -> dict[str, Any]:
     """Play under the attack and the controls, and write what came of it."""
     from adrgd.rl.load import load_normalisation, load_policy
-    from adrgd.rl.perturb import Perturbation
+    from adrgd.rl.perturb import WITHOUT_SOLVER, Perturbation
     from adrgd.rl.siege import make_world, play_siege, summary_of
     from adrgd.rl.victim import frames_of, victim_of
 
@@ -108,42 +108,47 @@ def besiege(options: Siege, out: Path, bar: Progress) -> dict[str, Any]:
     seed, (solver, steps) = options.run.seed, _attacker(options)
     policy = load_policy(options.policy, trust=options.trust)
     normalise = None if options.normalise is None else load_normalisation(options.normalise, trust=options.trust)
-    names = {"none": "none", "noise": "noise"} if options.controls else {}
+    trial = make_world(options.env, 1)
+    frames = options.frames or frames_of(policy, trial.observation_space)
+    trial.close()
     config = {
         "adrgd": __version__, "policy": options.policy.name, "env": options.env, "eps": options.eps,
         "solver": describe(solver, options.solver) if not isinstance(solver, str) else {"name": options.solver},
         "goal": options.goal, "passes": options.passes, "steps": steps, "episodes": options.episodes,
-        "side_by_side": count, "sample": options.sample, "whole": options.whole, "frames": options.frames,
-        "controls": options.controls, "seed": seed,
+        "side_by_side": count, "sample": options.sample, "whole": options.whole, "frames": frames,
+        "normalise": options.normalise and options.normalise.name, "controls": options.controls, "seed": seed,
     }  # fmt: skip
-    conditions: dict[str, Any] = {options.solver: solver} | {k: v for k, v in names.items() if k != options.solver}
+    conditions: dict[str, Any] = {options.solver: solver}
+    if options.controls:
+        conditions |= {name: name for name in WITHOUT_SOLVER if name not in conditions}
     task = bar.add_task("attacking", total=len(conditions) * options.episodes)
-    rows: list[dict[str, Any]] = []
+
+    def played(name: str, before: int) -> dict[str, Any]:
+        way = Perturbation(
+            eps=options.eps, solver=conditions[name], goal=options.goal, steps=steps, whole=options.whole, seed=seed
+        )
+        world = make_world(options.env, count, seed=seed, frames=frames)
+        siege = play_siege(
+            victim_of(policy, world.observation_space, normalise=normalise), world, way, episodes=options.episodes,
+            seed=seed, sample=options.sample, advance=lambda ended, _: bar.update(task, completed=before + ended),
+        )  # fmt: skip
+        world.close()
+        return summary_of(siege) | {"each": [asdict(one) for one in siege.episodes]}
+
     found: dict[str, Any] = {}
     with open_run(out, config, resume=options.run.resume) as folder:
-        for number, (name, given) in enumerate(conditions.items()):
-            trial = make_world(options.env, 1)
-            stacked = options.frames or frames_of(policy, trial.observation_space)
-            trial.close()
-            world = make_world(options.env, count, seed=seed, frames=stacked)
-            victim = victim_of(policy, world.observation_space, normalise=normalise)
-            way = Perturbation(
-                eps=options.eps, solver=given, goal=options.goal, steps=steps, whole=options.whole, seed=seed
-            )
-            done = number * options.episodes
-            siege = play_siege(
-                victim, world, way, episodes=options.episodes, seed=seed, sample=options.sample,
-                advance=lambda ended, _, done=done: bar.update(task, completed=done + ended),  # type: ignore[misc]
-            )  # fmt: skip
-            world.close()
-            found[name] = summary_of(siege)
-            rows += [
-                {"solver": name, "episode": k, "reward": one.reward, "length": one.length}
-                for k, one in enumerate(siege.episodes)
-            ]
-        summary = {"out": str(out), "config": config, "found": found}
+        for name in conditions:
+            file = f"{name}.json"
+            if not folder.has(file):
+                folder.write_text(file, json.dumps(played(name, len(found) * options.episodes)) + "\n")
+            found[name] = folder.read(file, lambda path: json.loads(path.read_text()))
+            bar.update(task, completed=len(found) * options.episodes)
+        rows = [
+            {"solver": name, "episode": k} | row for name, one in found.items() for k, row in enumerate(one.pop("each"))
+        ]
         with folder.write(EPISODES) as stream:
             pq.write_table(pa.Table.from_pylist(rows), stream)
+        summary = {"out": str(out), "config": config, "found": found}
         folder.write_text(SUMMARY, json.dumps(summary, indent=1) + "\n")
         return summary | folder.remarks()
 

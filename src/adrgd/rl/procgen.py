@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import io
 from typing import Any
 
 import numpy as np
@@ -85,8 +83,7 @@ class Procgen(VectorEnv[Array, Array, Array]):
 
 def _load() -> Any:
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # its dependency gym advertises gymnasium there
-            return importlib.import_module("procgen").ProcgenGym3Env
+        return importlib.import_module("procgen").ProcgenGym3Env
     except ImportError as error:
         raise MissingExtraError(f'the games of Procgen need: pip install "adrgd[procgen]" ({error})') from error
 
