@@ -24,6 +24,7 @@ BASE = [
 ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("always:.*has no test images")
 def test_json_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     assert run([*BASE, "--json", "--out", str(out)]) == 0
