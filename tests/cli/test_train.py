@@ -17,7 +17,7 @@ from adrgd.training import loop
 
 from .conftest import Start, wait
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*has no test images")
+KNOWN = pytest.mark.filterwarnings("ignore:.*has no test images")
 BASE = [
     "train", "--data", "bundled:mnist", "--attack", "pgd", "--eps", "0.1", "--steps", "2", "--epochs", "1",
     "--limit", "64", "--test-limit", "16", "--batch-size", "32",
@@ -39,6 +39,7 @@ def test_json_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert run([*words, "--limit", "4", "--eps", "0.1", "--steps", "2", "--json", "--out", str(tmp_path / "a")]) == 0
 
 
+@KNOWN
 def test_table_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*BASE, "--attack", "none", "--out", str(tmp_path / "run")]) == 0
     out = capsys.readouterr().out
@@ -47,6 +48,7 @@ def test_table_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert f"weights: {tmp_path}/run/model.safetensors" in out
 
 
+@KNOWN
 def test_interruption_says_how_to_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,6 +62,7 @@ def test_interruption_says_how_to_go_on(
     assert "--resume" in capsys.readouterr().err
 
 
+@KNOWN
 def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path, start: Start) -> None:
     words = [*BASE, "--epochs", "4", "--threads", "1"]
     script = "import sys; from adrgd.training import loop; loop.train.__kwdefaults__['every'] = 0.0; "
