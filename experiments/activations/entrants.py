@@ -5,7 +5,7 @@ from __future__ import annotations
 from adrgd.attacks import Attack, Standard, steps_within
 from adrgd.attacks.matrix import Own, Peer
 from adrgd.attacks.matrix.entrants import Entrant
-from adrgd.solvers import PGD, GraduatedADR, GraduatedGates, GraduatedSecant, SecantGates, Solver, Steepest
+from adrgd.solvers import PGD, GraduatedADR, GraduatedSecant, Solver, Steepest
 
 SCHEDULES: dict[str, Solver] = {
     "pgd, from 2 eps": PGD(),
@@ -16,7 +16,11 @@ SCHEDULES: dict[str, Solver] = {
 }
 """Steps that fall linearly to zero, and Madry's constant ones; a seed is nothing to those that start at the image."""
 
-OURS: dict[str, Solver] = {"graduated": GraduatedADR(), "graduated-secant": GraduatedSecant()}
+OURS: dict[str, Solver] = {
+    "graduated": GraduatedADR(),
+    "graduated, random start": GraduatedADR(random_start=True),
+    "graduated-secant": GraduatedSecant(),
+}
 
 AUTO = "pyautoattack"
 ADV_LIB = "adv-lib:"
@@ -44,12 +48,3 @@ def ensemble(budget: int, seed: int) -> list[Entrant]:
 def peers(names: tuple[str, ...], seed: int) -> list[Entrant]:
     """As their libraries have them."""
     return [Peer.named(name, seed=seed) for name in names]
-
-
-def sigmas(values: tuple[float, ...]) -> dict[str, Solver]:
-    """Graduated gates of either kind that start at these widths, in radii."""
-    found: dict[str, Solver] = {}
-    for sigma in values:
-        found[f"graduated, sigma0 {sigma:g}"] = GraduatedADR(gates=GraduatedGates(sigma0=sigma))
-        found[f"graduated-secant, sigma0 {sigma:g}"] = GraduatedSecant(gates=SecantGates(sigma0=sigma))
-    return found

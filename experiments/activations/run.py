@@ -5,7 +5,7 @@
 
 The networks are those of train.py. Each seed of a network is an evaluation under --runs; stopped, the same command goes
 on with the first batch that is missing. The table and one row an attack, seed and image go to --out, and what another
-run has put there about other networks stays.
+run has put there about other networks and attacks stays.
 """
 
 from __future__ import annotations
@@ -108,12 +108,13 @@ def attack(options: Options, name: str, seed: int) -> pa.Table:
 
 
 def keep(options: Options, name: str, fresh: pa.Table) -> None:
-    """Put a network's rows in the place of older ones, and write the page anew."""
+    """Put a network's rows in the place of older ones of the same attacks, and write the page anew."""
     file = options.out / "attacks.parquet"
     tables = [fresh]
     if file.exists():
-        known = pq.read_table(file)
-        tables.insert(0, known.filter(pa.compute.not_equal(known["network"], name)))
+        known, again = pq.read_table(file), pa.compute.unique(fresh["attack"])
+        same = pa.compute.and_(pa.compute.equal(known["network"], name), pa.compute.is_in(known["attack"], again))
+        tables.insert(0, known.filter(pa.compute.invert(same)))
     whole = pa.concat_tables(tables).sort_by([("network", "ascending"), ("attack", "ascending"), ("seed", "ascending")])
     options.out.mkdir(parents=True, exist_ok=True)
     write_with(file, lambda path: pq.write_table(whole, path, compression="zstd"))

@@ -22,8 +22,8 @@ WORDS = """\
 {images} test images, clean errors counted as broken, perturbed images inside [0, 1] and inside the radius that the
 network was trained with; found inputs are judged by us. `pgd`, `graduated` and `graduated-secant` have {passes}
 forward and backward passes an image; `pgd` is the best of five schedules *on these very images*, so that nothing is
-lost by its settings. All of ours have their default settings. Passes are means: an attack leaves an image once it is
-broken.
+lost by its settings. All of ours have their default settings, but for the start where a line says so. Passes are means:
+an attack leaves an image once it is broken.
 """
 
 

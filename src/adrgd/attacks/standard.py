@@ -2,7 +2,8 @@
 
 1. Away from the label: one run on the cross-entropy from the clean image, one on the margin from a random point, one on
    the cross-entropy from another.
-2. Towards each of the classes with the largest logits, on the margin between that class and the label.
+2. Towards each of the classes whose logits are the largest at the best point so far, on the margin between that class
+   and the label.
 3. Many runs side by side towards the two classes that came nearest, with noise levels spread over them.
 4. Reheating: the best points of each image, copied, shaken and raised again from smaller noise levels; what came out
    better takes its source's place. Again and again, until the budget is spent.
@@ -118,7 +119,7 @@ def _nearest(lanes: Lanes) -> tuple[Tensor, Tensor]:
     case, image = lanes.case, lanes.standing()
     if case.target is not None:
         return image, case.target[image, None]
-    others = case.logits[image].scatter(1, case.labels[image, None], -torch.inf)
+    others = lanes.logits(image).scatter(1, case.labels[image, None], -torch.inf)
     affordable = max(NEAREST, int(SHARE * lanes.budget / (LOOK * passes(TOWARDS))))
     target = others.topk(min(CLASSES, affordable, others.shape[1] - 1), dim=1).indices
     if target.shape[1] > NEAREST and (points := _towards(lanes, image, target, TOWARDS, LOOK)) is not None:
