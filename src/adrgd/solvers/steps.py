@@ -47,7 +47,7 @@ class Steepest(_Scheduled):
     schedule: Schedule = "linear"
 
     def move(self, problem: Problem, x: Tensor, gradient: Tensor, state: object, t: int) -> tuple[Tensor, object]:
-        return torch.add(x, problem.domain.steepest(gradient), alpha=self.length * self.decay(problem, t)), None
+        return torch.add(x, problem.domain.steepest(gradient, x), alpha=self.length * self.decay(problem, t)), None
 
 
 FROM_TWO_RADII = Steepest(length=2.0, schedule="linear")
@@ -101,7 +101,7 @@ class Momentum(_Scheduled):
     def move(self, problem: Problem, x: Tensor, gradient: Tensor, state: Tensor, t: int) -> tuple[Tensor, Tensor]:
         size = gradient.flatten(1).abs().sum(1).clamp_min(torch.finfo(x.dtype).tiny)
         state = self.decay_rate * state + gradient / column(size, gradient)
-        return torch.add(x, problem.domain.steepest(state), alpha=self.length * self.decay(problem, t)), state
+        return torch.add(x, problem.domain.steepest(state, x), alpha=self.length * self.decay(problem, t)), state
 
 
 @dataclass(frozen=True)

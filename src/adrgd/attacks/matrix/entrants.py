@@ -137,7 +137,7 @@ class Noise:
                 trial = domain.sample(random, label)
             else:
                 direction = random.normal(tuple(clean.shape[1:]), "rim", k, clean.dtype)
-                trial = domain.project(clean + domain.steepest(direction))
+                trial = domain.project(clean + domain.steepest(direction, clean))
             with torch.no_grad():
                 logits = case.model(trial)
             score = Score(case.loss(logits, case.goal), case.broken(logits.argmax(1)))

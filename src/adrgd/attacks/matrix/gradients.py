@@ -44,7 +44,8 @@ def usefulness(case: Case, *, seed: int = 0) -> Usefulness:
             gradient = gradient if found is None else found
         with torch.no_grad():
             for stride in STRIDES:
-                after = case.loss(case.model(domain.project(start + stride * domain.steepest(gradient))), case.goal)
+                moved = domain.project(start + stride * domain.steepest(gradient, start))
+                after = case.loss(case.model(moved), case.goal)
                 rises |= after > loss
                 zero &= after == loss
     return Usefulness(standing, zero & standing, ~zero & ~rises & standing)

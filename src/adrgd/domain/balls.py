@@ -8,6 +8,7 @@ passes it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
@@ -60,8 +61,11 @@ class BoundDomain(Protocol):
     def sample(self, random: RowRandom, label: str = "start") -> Tensor:
         """One point a row, uniform over the box or the ball, then projected."""
 
-    def steepest(self, gradient: Tensor) -> Tensor:
-        """The move of one radius along which a linear function with this gradient grows fastest."""
+    def steepest(self, gradient: Tensor, at: Tensor | None = None) -> Tensor:
+        """The move of one radius along which a linear function with this gradient grows fastest.
+
+        `at` (B, ...), inside, is where it starts: balls whose moves are sparse leave out what cannot go further there.
+        """
 
 
 class Domain(Protocol):
@@ -105,11 +109,11 @@ class LinfBall:
     box: Box | None = None
 
     def __post_init__(self) -> None:
-        for name, value in _ball_as_given(self.centre, self.eps, self.box).items():
+        for name, value in ball_as_given(self.centre, self.eps, self.box).items():
             object.__setattr__(self, name, value)
 
     def bind(self, x: Tensor) -> BoundBox:
-        centre, eps, box = _ball(self.centre, self.eps, self.box, x)
+        centre, eps, box = ball(self.centre, self.eps, self.box, x)
         exact, reach = centre.double(), column(eps, x)
         low, high = round_up(exact - reach, x.dtype), round_down(exact + reach, x.dtype)
         # centre -+ eps was itself rounded: step inwards where the distance, evaluated again, is more than eps
@@ -131,11 +135,11 @@ class L2Ball:
     box: Box | None = None
 
     def __post_init__(self) -> None:
-        for name, value in _ball_as_given(self.centre, self.eps, self.box).items():
+        for name, value in ball_as_given(self.centre, self.eps, self.box).items():
             object.__setattr__(self, name, value)
 
     def bind(self, x: Tensor) -> BoundL2Ball:
-        centre, eps, box = _ball(self.centre, self.eps, self.box, x)
+        centre, eps, box = ball(self.centre, self.eps, self.box, x)
         return BoundL2Ball(centre, eps, box)
 
 
@@ -166,7 +170,7 @@ class BoundEverywhere:
     def sample(self, random: RowRandom, label: str = "start") -> Tensor:
         return random.normal(tuple(self.scale.shape[1:]), label, dtype=self.scale.dtype) * self.scale
 
-    def steepest(self, gradient: Tensor) -> Tensor:
+    def steepest(self, gradient: Tensor, at: Tensor | None = None) -> Tensor:
         return gradient.sign() * self.scale
 
 
@@ -192,7 +196,7 @@ class BoundBox:
         u = random.uniform(tuple(self.low.shape[1:]), label, dtype=self.low.dtype)
         return self.project(self.low + u * (self.high - self.low))
 
-    def steepest(self, gradient: Tensor) -> Tensor:
+    def steepest(self, gradient: Tensor, at: Tensor | None = None) -> Tensor:
         return gradient.sign() * self.reach
 
 
@@ -235,7 +239,7 @@ class BoundL2Ball:
         share = random.uniform((), label + " radius", dtype=self.centre.dtype) ** (1 / self.centre[0].numel())
         return self.project(self.centre + self.steepest(direction) * column(share, self.centre))
 
-    def steepest(self, gradient: Tensor) -> Tensor:
+    def steepest(self, gradient: Tensor, at: Tensor | None = None) -> Tensor:
         # scaled first, so that squares neither overflow nor vanish; a zero gradient stays zero
         largest = gradient.flatten(1).abs().amax(1)
         scaled = gradient / column(torch.where(largest > 0, largest, 1), gradient)
@@ -248,15 +252,19 @@ class BoundL2Ball:
         return (self.eps / self._distance(x).clamp_min(1e-300)).clamp_max(1).to(x)
 
     def _inside(self, x: Tensor) -> Tensor:
-        """Rounding can leave a point a hair outside: pull it in by a few units in the last place until it is not."""
-        step = torch.finfo(x.dtype).eps
-        while (outside := ~(self._distance(x) <= self.eps)).any():
-            pulled = self.centre + (x - self.centre) * (1 - step)
-            x = torch.where(column(outside, x), pulled, x)
-            step *= 2
-            if step > 1:
-                return torch.where(column(outside, x), self.centre, x)
-        return x
+        return pulled_in(x, self.centre, self.eps, self._distance)
+
+
+def pulled_in(x: Tensor, centre: Tensor, eps: Tensor, distance: Callable[[Tensor], Tensor]) -> Tensor:
+    """Rounding can leave a point a hair outside: pull it in by a few units in the last place until it is not."""
+    step = torch.finfo(x.dtype).eps
+    while (outside := ~(distance(x) <= eps)).any():
+        pulled = centre + (x - centre) * (1 - step)
+        x = torch.where(column(outside, x), pulled, x)
+        step *= 2
+        if step > 1:
+            return torch.where(column(outside, x), centre, x)
+    return x
 
 
 def _fit(value: Value, x: Tensor, name: str) -> Tensor:
@@ -276,7 +284,7 @@ def _fit(value: Value, x: Tensor, name: str) -> Tensor:
     return bound
 
 
-def _ball_as_given(centre: Any, eps: Any, box: Any) -> dict[str, Any]:
+def ball_as_given(centre: Any, eps: Any, box: Any) -> dict[str, Any]:
     """A ball's description in the forms it comes in: arrays, fractions, a pair of bounds."""
     if not isinstance(centre, Tensor):
         try:
@@ -292,7 +300,8 @@ def _ball_as_given(centre: Any, eps: Any, box: Any) -> dict[str, Any]:
     return {"centre": centre, "eps": as_eps(eps), "box": box}
 
 
-def _ball(centre: Tensor, eps: Value, box: Box | None, x: Tensor) -> tuple[Tensor, Tensor, BoundBox | None]:
+def ball(centre: Tensor, eps: Value, box: Box | None, x: Tensor) -> tuple[Tensor, Tensor, BoundBox | None]:
+    """Check a ball's description against x (B, ...): its centre, moved into the box, its radii (B,), and the box."""
     if not centre.is_floating_point():
         raise DomainError(f"the ball's centre is {centre.dtype}; expected floating-point numbers")
     middle = _fit(centre, x, "the ball's centre").to(x)

@@ -1,0 +1,69 @@
+"""Only some coordinates may change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adrgd.domain.balls import BoundDomain, Domain
+from adrgd.errors import DomainError
+from adrgd.rows import RowRandom
+
+
+@dataclass(frozen=True)
+class Masked:
+    """`domain`, in which only the coordinates where `mask` is true may differ from `held`.
+
+    Attributes:
+        domain: any other, which holds the points of `held` (a ball around them, say).
+        mask: true and false, broadcasting to the rows.
+        held: (B, ...) what the other coordinates stay at.
+    """
+
+    domain: Domain
+    mask: Tensor
+    held: Tensor
+
+    def bind(self, x: Tensor) -> BoundMasked:
+        try:
+            free = (self.mask.to(x.device) != 0).broadcast_to(x.shape)
+            held = self.held.to(x).broadcast_to(x.shape)
+        except RuntimeError:
+            raise DomainError(
+                f"the mask and what is held have shapes {tuple(self.mask.shape)} and {tuple(self.held.shape)}; "
+                f"expected ones that broadcast to the inputs' {tuple(x.shape)}"
+            ) from None
+        if not free.flatten(1).any(1).all():
+            raise DomainError("the mask leaves nothing to change in some rows; expected a true entry in each")
+        inner = self.domain.bind(held)
+        return BoundMasked(inner, free, inner.project(held))
+
+
+@dataclass(frozen=True)
+class BoundMasked:
+    """The points of `inner` that equal `held` (B, ...) wherever they are not `free`."""
+
+    inner: BoundDomain
+    free: Tensor
+    held: Tensor
+
+    @property
+    def scale(self) -> Tensor:
+        return torch.where(self.free, self.inner.scale, 0)
+
+    def project(self, x: Tensor) -> Tensor:
+        return self._held(self.inner.project(self._held(x)))
+
+    def contains(self, x: Tensor) -> Tensor:
+        return self.inner.contains(x) & ((x == self.held) | self.free).flatten(1).all(1)
+
+    def sample(self, random: RowRandom, label: str = "start") -> Tensor:
+        return self.project(self.inner.sample(random, label))
+
+    def steepest(self, gradient: Tensor, at: Tensor | None = None) -> Tensor:
+        return self.inner.steepest(torch.where(self.free, gradient, 0), at)
+
+    def _held(self, x: Tensor) -> Tensor:
+        return torch.where(self.free, x, self.held)
