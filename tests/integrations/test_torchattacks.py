@@ -98,8 +98,8 @@ def test_what_it_prints(case: Case, adrgd: Any) -> None:
 
 
 def test_what_cannot_be_attacked(case: Case, adrgd: Any) -> None:
-    with pytest.raises(UsageError, match="unknown norm 'L1'; expected linf or l2"):
-        adrgd(case.net, norm="L1")
+    with pytest.raises(UsageError, match="unknown norm 'L3'; expected linf, l2, l1 or l0"):
+        adrgd(case.net, norm="L3")
     with pytest.raises(UsageError, match="unknown loss"):
         adrgd(case.net, loss="magic")
     with pytest.raises(DataError, match="found values from -1"):

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from adrgd.domain import Box, Domain, L2Ball, LinfBall, as_eps
+from adrgd.domain import Box, Domain, L0Ball, L1Ball, L2Ball, LinfBall, as_eps
 from adrgd.errors import UsageError
 from adrgd.rows import RowRandom
 
-Norm = Literal["linf", "l2"]
+Norm = Literal["linf", "l2", "l1", "l0"]
 
 
 def as_norm(given: object) -> Norm:
-    """Our name of the norms "linf", "Linf", "inf", infinity, "l2", "L2" and 2.
+    """Our name of the norms "linf", "Linf", "inf", infinity, "l2", "L2", 2 and their kin.
 
     Raises:
         UsageError: another norm.
     """
-    norms: dict[str, Norm] = {"linf": "linf", "inf": "linf", "l2": "l2", "2": "l2", "2.0": "l2"}
+    norms: dict[str, Norm] = {"linf": "linf", "inf": "linf"}
+    for number in get_args(Norm)[1:]:
+        norms |= {number: number, number[1:]: number, f"{number[1:]}.0": number}
     try:
         return norms[str(given).lower()]
     except KeyError:
-        raise UsageError(f"unknown norm {given!r}; expected linf or l2") from None
+        raise UsageError(f"unknown norm {given!r}; expected linf, l2, l1 or l0") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,8 @@ class Threat:
     """Perturbations of a given size inside the range of valid inputs.
 
     Attributes:
-        norm: "linf" bounds every coordinate's change, "l2" the Euclidean length of the whole change.
+        norm: "linf" bounds every coordinate's change, "l2" the Euclidean length of the whole change, "l1" the sum of
+            the absolute changes, "l0" how many pixels of an image (coordinates of a vector) change at all.
         eps: the bound.
         lower, upper: the range of valid inputs.
         target: None for any wrong class; a class number; "next" (the class after the label), "random" (another class,
@@ -59,6 +63,8 @@ class Threat:
             object.__setattr__(self, name, float(number))
         if not 0 < self.eps < float("inf"):
             raise UsageError(f"eps must be positive and finite, found {self.eps}")
+        if self.norm == "l0" and self.eps != int(self.eps):
+            raise UsageError(f"expected a whole number of pixels as eps in the norm l0, found {self.eps:g}")
         if not self.lower < self.upper:
             raise UsageError(f"expected lower < upper, found {self.lower} and {self.upper}")
         target: Any = self.target
@@ -73,12 +79,20 @@ class Threat:
     def around(self, x: Tensor) -> Domain:
         """The allowed inputs around clean inputs x (B, ...)."""
         box = Box(self.lower, self.upper)
-        return LinfBall(x, self.eps, box) if self.norm == "linf" else L2Ball(x, self.eps, box)
+        if self.norm == "l0":
+            return L0Ball(x, int(self.eps), box, pixels=x.dim() > 2)
+        balls: dict[str, Callable[[Tensor, float, Box], Domain]] = {"linf": LinfBall, "l2": L2Ball, "l1": L1Ball}
+        return balls[self.norm](x, self.eps, box)
 
     def distance(self, x: Tensor, clean: Tensor) -> Tensor:
         """(B,) the size of each perturbation in the threat's norm, in float64."""
-        difference = (x.double() - clean.double()).flatten(1)
-        return difference.abs().amax(1) if self.norm == "linf" else difference.norm(dim=1)
+        difference = x.double() - clean.double()
+        if self.norm == "l0":
+            changed = difference != 0
+            return (changed.any(1) if x.dim() > 2 else changed).flatten(1).sum(1).double()
+        order = {"linf": torch.inf, "l2": 2, "l1": 1}[self.norm]
+        lengths: Tensor = torch.linalg.vector_norm(difference.flatten(1), order, dim=1)
+        return lengths
 
     def targets(self, labels: Tensor, logits: Tensor, index: Tensor, seed: int) -> Tensor | None:
         """(B,) the class each image is to be turned into, or None for an untargeted attack.

@@ -34,8 +34,8 @@ class Options:
     package.module:factory?weights=FILE; each also takes ?mean=..&std=.."""
     data: str
     """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
-    norm: Literal["linf", "l2"] = "linf"
-    """How the size of a perturbation is measured."""
+    norm: Literal["linf", "l2", "l1", "l0"] = "linf"
+    """How the size of a perturbation is measured; l0 counts the pixels that change."""
     eps: float
     """The largest perturbation."""
     solver: str = "graduated"

@@ -39,8 +39,8 @@ class Options:
     """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
     eps: tuple[float, ...]
     """The largest perturbations."""
-    norm: Literal["linf", "l2"] = "linf"
-    """How the size of a perturbation is measured."""
+    norm: Literal["linf", "l2", "l1", "l0"] = "linf"
+    """How the size of a perturbation is measured; l0 counts the pixels that change."""
     solvers: tuple[str, ...] = ("graduated", "pgd")
     """Solvers of `adrgd list`; each may have ?steps=N&restarts=N&loss=NAME of its own."""
     peers: tuple[str, ...] = ()

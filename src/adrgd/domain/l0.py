@@ -58,7 +58,8 @@ class BoundL0Ball:
     def scale(self) -> Tensor:
         # as long, in the Euclidean norm, as k coordinates that move by half of their range
         most = self.centre[0, 0].numel() if self.pixels else self.centre[0].numel()
-        return self.box.reach * (self.k / most) ** 0.5
+        share: float = (self.k / most) ** 0.5
+        return self.box.reach * share
 
     def project(self, x: Tensor) -> Tensor:
         """Nearest is the point that keeps the k changes whose loss would cost most."""

@@ -14,10 +14,10 @@ import inspect
 import io
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,7 +31,11 @@ from adrgd.models.factory import parse_value
 from adrgd.objective import find_loss
 from adrgd.specs import closest, split_spec
 
-NORMS = {"linf": "Linf", "l2": "L2"}
+T = TypeVar("T")
+
+TORCHATTACKS = {"linf": "Linf", "l2": "L2"}
+PYAUTOATTACK = {**TORCHATTACKS, "l1": "L1"}
+ADV_LIB = {"linf": float("inf"), "l2": 2, "l1": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +148,7 @@ def _torchattacks(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tenso
     make = peer.find()
     threat, known = case.threat, inspect.signature(make).parameters
     given = {
-        "eps": threat.eps, "norm": NORMS[threat.norm], "n_classes": case.logits.shape[1],
+        "eps": threat.eps, "norm": _norm(peer, case, TORCHATTACKS), "n_classes": case.logits.shape[1],
         "seed": peer.seed + int(case.index[0]),
     }  # fmt: skip
     attack = make(model, **{key: value for key, value in given.items() if key in known} | peer.options)
@@ -154,6 +158,16 @@ def _torchattacks(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tenso
         attack.set_mode_targeted_by_label(quiet=True)
     found: Tensor = attack(case.clean, case.goal)
     return found, None
+
+
+def _norm(peer: Peer, case: Case, names: Mapping[str, T]) -> T:
+    """What a library calls the threat's norm."""
+    if case.threat.norm not in names:
+        raise UsageError(
+            f"the attacks of {peer.library} know the norms {', '.join(names)}, found {case.threat.norm}; "
+            f"leave {peer.name} out"
+        )
+    return names[case.threat.norm]
 
 
 def _foolbox(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
@@ -175,7 +189,7 @@ def _pyautoattack(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tenso
         options["attacks"] = str(options["attacks"]).split(",")
     version = "custom" if "attacks" in options else peer.kind
     attack = make(
-        model, eps=case.threat.eps, norm=NORMS[case.threat.norm], version=version, device=case.clean.device,
+        model, eps=case.threat.eps, norm=_norm(peer, case, PYAUTOATTACK), version=version, device=case.clean.device,
         seed=peer.seed + int(case.index[0]), **options,
     )  # fmt: skip
     found, prediction = attack.run_standard_evaluation(case.clean, case.labels, batch_size=len(case.clean))
@@ -186,7 +200,7 @@ def _adv_lib(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | N
     attack = peer.find()
     if case.target is not None and peer.kind == "apgd_targeted":
         raise UsageError(f"{peer.name} goes to every other class; leave it out of targeted evaluations")
-    norm = {"linf": float("inf"), "l2": 2}[case.threat.norm]
+    norm = _norm(peer, case, ADV_LIB)
     found: Tensor = attack(
         model, case.clean, case.goal, case.threat.eps, norm, targeted=case.target is not None, **peer.options
     )  # fmt: skip
