@@ -181,7 +181,8 @@ def test_steepest_maximises_a_linear_function(kind: str) -> None:
             other = RowRandom.seeded(seed, torch.arange(len(step))).normal(tuple(step.shape[1:]), "o", 0, torch.float64)
             other = other / case.size(other)[:, None] * radius[:, None]
             if stays:
-                other = (start + other).clamp(case.low, case.high) - start
+                box = Box(float(case.low), float(case.high)).bind(case.x)
+                other = (start + other).clamp(box.low.double(), box.high.double()) - start
             slack = 1e-6 * gradient.double().abs().amax(1) * radius
             assert ((gradient.double() * other).sum(1) <= gain * (1 + 1e-3) + slack).all()
 
