@@ -207,7 +207,7 @@ WRONG: dict[str, tuple[Case, str]] = {
     "a radius of none": (lambda g: LinfBall(g.x, None), "expected a number or a fraction such as 8/255"),
     "eps for each image": (lambda g: g.attack(eps=torch.linspace(0.1, 0.3, 8)), "eps must be one number for all"),
     "a range for each pixel": (lambda g: g.attack(eps=0.1, lower=torch.zeros(36)), "lower must be one number for all"),
-    "another norm": (lambda g: g.attack(eps=0.1, norm=1), "unknown norm 1; expected linf or l2"),
+    "another norm": (lambda g: g.attack(eps=0.1, norm=3), "unknown norm 3; expected linf, l2, l1 or l0"),
     "a centre as text": (lambda g: LinfBall("x", 0.1), "centre must be a tensor or an array, found str"),
     "bounds as text": (lambda g: g.search(domain=Box("0", "1")), "lower must be a number or numbers, found '0'"),
     "a box that is none": (lambda g: LinfBall(g.x, 0.1, 1), "must be a Box such as Box(0, 1), found 1"),
