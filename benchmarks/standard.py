@@ -2,6 +2,7 @@
 
     python benchmarks/standard.py                                       # the bundled robust network, minutes
     python benchmarks/standard.py --nets FOLDER --mnist FOLDER --cifar10 FOLDER   # all five, an hour, most of it peers
+    python benchmarks/standard.py --norm l1 ...                         # or l2: two radii each, into standard_l1.md
 
 FOLDER of --nets holds published networks: adrgd_mnist/ of hoy021/ADR-GD, cifar10/cifar_cnn_a_adv4.model and hard_mnist/
 of Verified-Intelligence/alpha-beta-CROWN, cifar10/sri_resnet_a.onnx of VNN-COMP 2022. Same images, same ball, same box
@@ -19,7 +20,8 @@ import json
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,12 @@ from adrgd import load_data, load_model
 from adrgd.attacks import Attack, Threat
 from adrgd.attacks.case import Case
 from adrgd.attacks.matrix import Own, Peer
+from adrgd.attacks.threat import Norm
 from adrgd.data import Images
 from adrgd.files import write_text
 from adrgd.rows import take
 
+PY = "pyautoattack"
 AUTO, PGD = "torchattacks:AutoAttack", "torchattacks:PGD?steps=200&alpha=0.01"
 
 
@@ -51,6 +55,8 @@ class Options:
     """The folder of cifar10.npz."""
     only: tuple[str, ...] = ()
     """Some of bundled, robust-mnist, cnn-a, sri-resnet, hard-mnist; all for which there are files unless given."""
+    norm: Norm = "linf"
+    """In l1 and l2 there are 100 images, two radii a network, and AutoAttack is pyautoattack's, which knows l1."""
     seeds: int = 3
     """Runs of the ensemble; peers run once."""
     again: bool = False
@@ -69,6 +75,16 @@ class Job:
     eps: float
     attacks: tuple[str, ...] = ("standard", AUTO)
     threads: int = 1
+    norm: Norm = "linf"
+
+
+RADII: dict[str, dict[str, tuple[float, float]]] = {
+    "bundled": {"l2": (1.0, 2.0), "l1": (5.0, 10.0)},
+    "robust-mnist": {"l2": (1.0, 2.0), "l1": (5.0, 10.0)},
+    "cnn-a": {"l2": (0.25, 0.5), "l1": (6.0, 12.0)},
+    "sri-resnet": {"l2": (0.25, 0.5), "l1": (6.0, 12.0)},
+}
+"""By network and norm; the networks were trained for the largest norm."""
 
 
 def jobs(options: Options) -> dict[str, Job]:
@@ -101,7 +117,21 @@ def jobs(options: Options) -> dict[str, Job]:
             lambda: (sri_resnet(nets), load_data(f"cifar10:{cifar}", limit=200)), 4 / 255,
             ("standard?budget=1000", AUTO),
         )  # fmt: skip
-    return {name: job for name, job in found.items() if not options.only or name in options.only}
+    found = {name: job for name, job in found.items() if not options.only or name in options.only}
+    if options.norm == "linf":
+        return found
+    return {
+        f"{name} {eps:g}": replace(
+            job, words=f"{job.words.partition(',')[0]}, 100 images, {options.norm}, eps {eps:g}",
+            load=partial(_first, job, 100), eps=eps, norm=options.norm, attacks=("standard?budget=1000", PY),
+        )
+        for name, job in found.items() for eps in RADII.get(name, {}).get(options.norm, ())
+    }  # fmt: skip
+
+
+def _first(job: Job, count: int) -> tuple[nn.Module, Images]:
+    model, images = job.load()
+    return model, take(images, torch.arange(count))
 
 
 def _hard(nets: Path, mnist: Path) -> tuple[nn.Module, Images]:
@@ -114,7 +144,8 @@ def run(job: Job, attack: str, seed: int) -> dict[str, Any]:
     torch.set_num_threads(job.threads)
     model, images = job.load()
     case = Case.of(
-        model, images.images, images.labels, images.index, Threat(eps=job.eps), loss="cross-entropy", seed=seed
+        model, images.images, images.labels, images.index, Threat(norm=job.norm, eps=job.eps), loss="cross-entropy",
+        seed=seed,
     )  # fmt: skip
     ours = attack.startswith("standard")
     entrant = Own.named(attack, Attack(seed=seed)) if ours else Peer.named(attack, seed=seed)
@@ -141,7 +172,7 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
     ]  # fmt: skip
     for words, runs in results.items():
         lines.append(f"| **{words}** | | | | | | | | | |")
-        peer = next((one for key, one in runs.items() if key.startswith(AUTO)), None)
+        peer = next((one for key, one in runs.items() if key.startswith((AUTO, PY))), None)
         for key, one in runs.items():
             attack, _, seed = key.rpartition(" ")
             ratios = ["", ""]
@@ -161,7 +192,8 @@ def _s(one: dict[str, Any]) -> float:
 
 def main(options: Options) -> None:
     """Run what is missing, job by job, and write the table after each attack."""
-    file = options.out / "standard.json"
+    name = "standard" if options.norm == "linf" else f"standard_{options.norm}"
+    file = options.out / f"{name}.json"
     results: dict[str, dict[str, Any]] = json.loads(file.read_text()) if file.exists() else {}
     todo = [
         (job, attack, seed)
@@ -174,7 +206,7 @@ def main(options: Options) -> None:
         results.setdefault(job.words, {})[f"{attack} {seed}"] = run(job, attack, seed)
         options.out.mkdir(parents=True, exist_ok=True)
         write_text(file, json.dumps(results, indent=1) + "\n")
-        write_text(options.out / "standard.md", markdown(results))
+        write_text(options.out / f"{name}.md", markdown(results))
     print(json.dumps(results) if options.json else markdown(results))
 
 

@@ -36,6 +36,18 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 """A loss takes logits (B, C) and one class a row (B,), and returns (B,) values."""
 
 
+def _unseen(loss: Loss) -> Loss:
+    """A loss in whose calls no function mode looks for activations: its choices are no part of the network."""
+
+    @wraps(loss)
+    def run(logits: Tensor, label: Tensor) -> Tensor:
+        with torch._C.DisableTorchFunction():
+            return loss(logits, label)
+
+    return run
+
+
+@_unseen
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     """-log softmax(logits)[label].
 
@@ -50,17 +62,6 @@ def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
         return loss
     rise = tiny * (_others(logits, label).logsumexp(1) - _own(logits, label))
     return torch.where(sure, loss.detach() + (rise - rise.detach()), loss)
-
-
-def _unseen(loss: Loss) -> Loss:
-    """A loss in whose calls no function mode looks for activations: its choices are no part of the network."""
-
-    @wraps(loss)
-    def run(logits: Tensor, label: Tensor) -> Tensor:
-        with torch._C.DisableTorchFunction():
-            return loss(logits, label)
-
-    return run
 
 
 @_unseen

@@ -114,7 +114,7 @@ def test_parameters(adrgd: Any, wrap: Any) -> None:
     assert set(attack.attack_params) >= {"norm", "eps", "targeted", "batch_size"}
     with pytest.raises(ValueError, match="step"):
         attack.set_params(step=3)
-    for wrong in ({"eps": -1.0}, {"norm": 1}, {"solver": "magic"}, {"batch_size": 0}, {"targeted": "yes"}):
+    for wrong in ({"eps": -1.0}, {"norm": 3}, {"solver": "magic"}, {"batch_size": 0}, {"targeted": "yes"}):
         with pytest.raises(UsageError):
             adrgd(wrap(), **wrong)
 
