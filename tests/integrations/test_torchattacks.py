@@ -104,7 +104,7 @@ def test_what_cannot_be_attacked(case: Case, adrgd: Any) -> None:
         adrgd(case.net, loss="magic")
     with pytest.raises(DataError, match="found values from -1"):
         adrgd(case.net)(case.images * 2 - 1, case.labels)
-    with pytest.raises(DataError, match="one integer label"):
+    with pytest.raises(DataError, match="one label for each"):
         adrgd(case.net)(case.images, case.labels[:3])
     attack = adrgd(case.net)
     attack.set_mode_targeted_by_label(quiet=True)

@@ -12,14 +12,14 @@ from torch import Tensor
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import as_norm
 from adrgd.errors import ModelError, UsageError, optional
-from adrgd.integrations.perturb import Method, perturb
+from adrgd.given import as_labels
+from adrgd.integrations.perturb import Method, as_radius, perturb
 from adrgd.solvers import Solver
 
 optional("art.attacks.attack", extra="art")
 
 from art.attacks.attack import EvasionAttack  # noqa: E402
 from art.estimators.classification import PyTorchClassifier  # noqa: E402
-from art.utils import check_and_transform_label_format  # noqa: E402
 
 METHOD = ("solver", "steps", "restarts", "loss", "seed", "stop_at_success")
 
@@ -95,8 +95,8 @@ class Adrgd(EvasionAttack):
             part = slice(start, start + self.batch_size)
             images = torch.from_numpy(clean[part]).to(self.estimator.device)
             result = perturb(
-                self._logits, images, torch.from_numpy(labels[part]), self._method(), eps=self.eps,
-                norm=as_norm(self.norm), bounds=self._bounds(), targeted=self.targeted, first=start,
+                self._logits, images, labels[part], self._method(), eps=self.eps, norm=as_norm(self.norm),
+                bounds=self._bounds(), targeted=self.targeted, first=start, network=self.estimator.model,
             )  # fmt: skip
             found[part] = result.cpu().numpy()
         return found
@@ -105,11 +105,13 @@ class Adrgd(EvasionAttack):
         if y is None:
             if self.targeted:
                 raise UsageError("a targeted attack needs the targets: expected y, found None; pass generate(x, y)")
-            y = self.estimator.predict(x, batch_size=self.batch_size)
-        else:
-            y = check_and_transform_label_format(np.asarray(y), nb_classes=self.estimator.nb_classes)
-        labels: Array = y.argmax(1)
-        return labels
+            y = np.asarray(self.estimator.predict(x, batch_size=self.batch_size))
+            y = y.argmax(1) if y.shape[1] > 1 else y[:, 0] > 0  # one logit, of class 1 against class 0
+            return y.astype(np.int64)
+        y = np.asarray(y)
+        if y.ndim == 2 and y.shape[1] == self.estimator.nb_classes > 1:
+            y = y.argmax(1)
+        return as_labels(y, len(x), torch.device("cpu"), "targets" if self.targeted else "labels").numpy()
 
     def _logits(self, x: Tensor) -> Tensor:
         logits: Tensor = self.estimator._predict_framework(x)[0]  # what ART's own torch attacks call for gradients
@@ -130,8 +132,7 @@ class Adrgd(EvasionAttack):
     def _check_params(self) -> None:
         super()._check_params()
         as_norm(self.norm)
-        if not isinstance(self.eps, int | float) or not 0 <= self.eps < np.inf:
-            raise UsageError(f"eps must be one finite number, not negative, found {self.eps!r}")
+        as_radius(self.eps)
         if not isinstance(self.targeted, bool) or self.batch_size < 1:
             raise UsageError(
                 f"expected targeted as a bool and batch_size of at least 1, found {self.targeted!r} and "

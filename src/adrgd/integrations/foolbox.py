@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import Norm
-from adrgd.errors import ModelError, UsageError, optional
-from adrgd.integrations.perturb import Method, perturb
+from adrgd.errors import DataError, ModelError, UsageError, optional
+from adrgd.integrations.perturb import Method, as_radius, perturb
 from adrgd.solvers import Solver
 
 optional("foolbox", extra="foolbox")
@@ -17,7 +18,6 @@ from foolbox.attacks.base import (  # noqa: E402
     FixedEpsilonAttack,
     get_criterion,
     raise_if_kwargs,
-    verify_input_bounds,
 )
 from foolbox.criteria import Misclassification, TargetedMisclassification  # noqa: E402
 from foolbox.distances import l2, linf  # noqa: E402
@@ -54,6 +54,34 @@ class _Adrgd(FixedEpsilonAttack):
         self.loss, self.seed, self.stop_at_success = loss, seed, stop_at_success
         Method(**vars(self))
 
+    def __call__(self, model: Any, inputs: Any, criterion: Any, *, epsilons: Any, **kwargs: Any) -> Any:
+        """What was found at each epsilon, the same clipped to it once more, and whether that is adversarial.
+
+        Raises:
+            DataError: images outside the model's bounds.
+            UsageError: an epsilon that is no number; Foolbox itself refuses None in words of its own.
+        """
+        several = isinstance(epsilons, Iterable) and not isinstance(epsilons, str) and getattr(epsilons, "ndim", 1) > 0
+        sizes = [None if eps is None else as_radius(eps) for eps in (epsilons if several else [epsilons])]
+        x, restore_type = eagerpy.astensor_(inputs)
+        if not len(x) and None not in sizes:
+            raise_if_kwargs(kwargs)
+            none = restore_type(eagerpy.zeros(x, (len(sizes), 0)).bool() if several else eagerpy.zeros(x, 0).bool())
+            found = [restore_type(x) for _ in sizes]
+            return (found, list(found), none) if several else (found[0], found[0], none)
+        if len(x):
+            self._check_bounds(x, model.bounds)
+        return super().__call__(model, inputs, criterion, epsilons=sizes if several else sizes[0], **kwargs)
+
+    @staticmethod
+    def _check_bounds(x: Any, bounds: Any) -> None:
+        low, high = float(x.min().item()), float(x.max().item())
+        if not (bounds.lower <= low and high <= bounds.upper):
+            raise DataError(
+                f"images must lie in the model's bounds {bounds.lower:g} to {bounds.upper:g}, found values from "
+                f"{low:g} to {high:g}; rescale them, or give the Foolbox model its bounds"
+            )
+
     def run(self, model: Any, inputs: Any, criterion: Any, *, epsilon: float, **kwargs: Any) -> Any:
         """The inputs found, within epsilon of the given ones.
 
@@ -71,7 +99,7 @@ class _Adrgd(FixedEpsilonAttack):
             raise ModelError(
                 f"expected a Foolbox model and images of torch, found {type(x).__name__}; use PyTorchModel"
             )
-        verify_input_bounds(x, model)
+        self._check_bounds(x, model.bounds)
         criterion = get_criterion(criterion)
         if isinstance(criterion, TargetedMisclassification):
             classes, targeted = criterion.target_classes, True
@@ -79,9 +107,15 @@ class _Adrgd(FixedEpsilonAttack):
             classes, targeted = criterion.labels, False
         else:
             raise UsageError(f"expected Misclassification or TargetedMisclassification, found {criterion!r}; use these")
+        if not isinstance(classes, eagerpy.PyTorchTensor) or classes.shape != (len(x),):
+            raise DataError(
+                f"expected one label for each of {len(x)} images as a tensor (B,) of torch, found "
+                f"{type(classes.raw).__name__} of shape {tuple(classes.shape)}; convert the labels"
+            )
         found = perturb(
             model, x.raw, classes.raw, Method(**vars(self)), eps=epsilon, norm=self.norm,
             bounds=(float(model.bounds.lower), float(model.bounds.upper)), targeted=targeted,
+            network=getattr(model, "_model", None),
         )  # fmt: skip
         return restore_type(eagerpy.astensor(found))
 

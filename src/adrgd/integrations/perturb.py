@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from adrgd.attacks.evaluate import Attack, attack_batch
 from adrgd.attacks.standard import Standard, find_attacker
 from adrgd.attacks.threat import Norm, Threat
+from adrgd.domain import as_eps
 from adrgd.errors import DataError, ModelError, UsageError
+from adrgd.gates.call import HALF
+from adrgd.given import as_labels, check_classes
+from adrgd.models.checks import answer
+from adrgd.models.outputs import Logits
+from adrgd.modes import only_in_eval_mode
 from adrgd.solvers import Solver
+from adrgd.units import warn_of_grey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +40,6 @@ class Method:
     stop_at_success: bool = True
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.restarts < 1:
-            raise UsageError(f"steps and restarts must be at least 1, found {self.steps} and {self.restarts}")
         self.attack(Threat())
 
     def attack(self, threat: Threat) -> Attack:
@@ -49,60 +55,85 @@ class Method:
         )  # fmt: skip
 
 
+def as_radius(given: Any) -> float:
+    """A size of perturbation, of any library, which may be zero.
+
+    Raises:
+        UsageError: not one finite number, or a negative one.
+    """
+    found = as_eps(given)
+    if isinstance(found, Tensor) or not 0 <= found < float("inf"):
+        raise UsageError(f"eps must be one finite number, not negative, found {given!s:.60}")
+    return float(found)
+
+
 def perturb(
-    model: Callable[[Tensor], Tensor],
+    model: Callable[[Tensor], Any],
     images: Tensor,
-    labels: Tensor,
+    labels: Any,
     method: Method,
     *,
-    eps: float,
+    eps: Any,
     norm: Norm,
     bounds: tuple[float, float] | None,
     targeted: bool,
     first: int = 0,
+    network: Any = None,
 ) -> Tensor:
-    """Attack images (B, ...), and return what was found (B, ...), detached.
+    """Attack images (B, ...), and return what was found (B, ...), detached, in the images' type.
+
+    The search is made in the network's type, in float32 where that is half precision; a result in another type is
+    rounded into ball and box.
 
     Args:
-        model: returns logits (B, C).
-        labels: (B,) classes to leave, or to reach when `targeted`.
+        model: returns logits (B, C), or one logit a row.
+        labels: (B,) classes to leave, or to reach when `targeted`, in any form.
         eps: the largest perturbation; zero leaves the images as they are.
         bounds: the range of valid inputs; None for no bounds.
         first: the position of the first image in its data set, on which the random numbers depend.
+        network: the module inside the model, whose parameters' type is the network's; the images' type without one.
 
     Raises:
         UsageError, DataError, ModelError: settings, images, labels or logits that cannot be attacked.
     """
-    images = images.detach()
-    if labels.shape != (len(images),) or labels.is_floating_point():
-        raise DataError(
-            f"expected one integer label for each of {len(images)} images, found {labels.dtype} of shape "
-            f"{tuple(labels.shape)}; correct the labels"
-        )
-    labels = labels.detach().to(images.device, torch.int64)
-    if eps == 0 or not len(images):
-        return images.clone()
-    lower, upper = bounds or (float(images.min()) - 2 * eps, float(images.max()) + 2 * eps)  # out of every ball's reach
+    eps, given = as_radius(eps), images.detach()
+    labels = as_labels(labels, len(given), given.device, "targets" if targeted else "labels")
+    if eps == 0 or not len(given):
+        return given.clone()
+    if not given.is_floating_point():
+        raise DataError(f"images must be floating-point numbers, found {given.dtype}; convert them, and eps with them")
+    own = _type_of(network, given)
+    kind = torch.float32 if own in HALF else own
+    clean, inner = given.to(kind), Logits(model)
+
+    def ask(x: Tensor) -> Tensor:
+        return inner(x.to(own)).to(kind)  # type: ignore[no-any-return]
+
+    if bounds is None:
+        warn_of_grey(clean)
+    lower, upper = bounds or (float(clean.min()) - 2 * eps, float(clean.max()) + 2 * eps)  # out of every ball's reach
     threat = Threat(norm=norm, eps=eps, lower=lower, upper=upper, target="next" if targeted else None)
     if targeted:
-        labels = _class_before(labels, _classes(model, images))
-    index = torch.arange(first, first + len(images))
-    return attack_batch(model, images, labels, method.attack(threat), index=index).adversarial.detach()
+        labels = _class_before(labels, _classes(ask, clean))
+    index = torch.arange(first, first + len(clean))
+    found = attack_batch(ask, clean, labels, method.attack(threat), index=index).adversarial.detach()
+    return found if kind == given.dtype else threat.around(given).bind(given).project(found.to(given.dtype))
+
+
+def _type_of(network: Any, images: Tensor) -> torch.dtype:
+    parameters = network.parameters() if isinstance(network, nn.Module) else ()
+    return next((p.dtype for p in parameters if p.is_floating_point()), images.dtype)
 
 
 def _class_before(targets: Tensor, classes: int) -> Tensor:
     """The labels whose next class is the target: this is how a `Threat` is given a target for each image."""
-    if not (0 <= int(targets.min()) and int(targets.max()) < classes):
-        raise DataError(
-            f"targets must lie between 0 and {classes - 1} for a model of {classes} classes, found "
-            f"{int(targets.min())} to {int(targets.max())}; correct them"
-        )
+    check_classes(targets, classes, "targets")
     return (targets - 1) % classes
 
 
 def _classes(model: Callable[[Tensor], Tensor], images: Tensor) -> int:
-    with torch.no_grad():
-        logits = model(images[:1])
+    with torch.no_grad(), only_in_eval_mode():
+        logits = answer(model, images[:1])
     if logits.dim() != 2:
         raise ModelError(f"the model must return logits of shape (B, classes), found {tuple(logits.shape)}")
     return int(logits.shape[1])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,7 +12,9 @@ from torch import Tensor, nn
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import as_norm
 from adrgd.errors import MissingExtraError
-from adrgd.integrations.perturb import Method, perturb
+from adrgd.given import as_labels
+from adrgd.integrations.perturb import Method, as_radius, perturb
+from adrgd.models.outputs import Logits
 from adrgd.solvers import Solver
 
 try:
@@ -25,7 +30,7 @@ class Adrgd(Attack):
     """Our solvers with the manners of torchattacks: images in [0, 1], targeted modes, normalisation.
 
     Args:
-        model: returns logits (B, C).
+        model: a module or a function that returns logits (B, C).
         norm: "Linf" or "L2".
         eps: the largest perturbation.
         steps: iterations of each run.
@@ -41,7 +46,7 @@ class Adrgd(Attack):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Callable[[Tensor], Any],
         norm: str = "Linf",
         eps: float = 8 / 255,
         steps: int = 100,
@@ -51,20 +56,23 @@ class Adrgd(Attack):
         seed: int = 0,
         stop_at_success: bool = True,
     ) -> None:
-        super().__init__("Adrgd", model)
+        with contextlib.redirect_stdout(io.StringIO()):  # it says that a function has no device, and none is needed
+            super().__init__("Adrgd", model if isinstance(model, nn.Module) else Logits(model))
         self.norm, self.eps, self.steps, self.restarts, self.solver = norm, eps, steps, restarts, solver
         self.loss, self.seed, self.stop_at_success = loss, seed, stop_at_success
         self.supported_mode = ["default", "targeted"]
         as_norm(norm)
+        as_radius(eps)
         self._method()
 
-    def forward(self, inputs: Tensor, labels: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def forward(self, inputs: Tensor, labels: Any, *args: Any, **kwargs: Any) -> Tensor:
         """The inputs found; torchattacks has undone the normalisation, if it knows of one, and will apply it again."""
-        images, labels = inputs.detach().to(self.device), labels.detach().to(self.device)
+        images: Tensor = inputs.detach().to(self.device)
+        labels = as_labels(labels, len(images), images.device)
         classes = self.get_target_label(images, labels) if self.targeted else labels
         return perturb(
             self.get_logits, images, classes, self._method(), eps=self.eps, norm=as_norm(self.norm),
-            bounds=(0.0, 1.0), targeted=self.targeted,
+            bounds=(0.0, 1.0), targeted=self.targeted, network=self.model,
         )  # fmt: skip
 
     def _method(self) -> Method:
