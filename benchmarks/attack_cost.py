@@ -30,7 +30,7 @@ from turns import seconds_each
 import adrgd
 from adrgd import Box, LinfBall, Misclassify, Solution
 
-SOLVERS = ("pgd", "graduated", "graduated-secant", "adr:paper", "adr:released")
+SOLVERS = ("pgd", "graduated", "graduated-secant", "adr:paper")
 
 
 @dataclass(frozen=True, kw_only=True)

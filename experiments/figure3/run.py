@@ -118,7 +118,6 @@ def entrants(options: Options, goal: Goal) -> list[Entrant]:
         "PGD": PGD(),
         "GraduatedADR": GraduatedADR(),
         "ADR-GD, paper": preset(f"paper-{options.dataset}-{goal}"),
-        "ADR-GD, released": preset(f"released-{options.dataset}-{goal}"),
     }
     found: list[Entrant] = [
         Own(name=name, attack=Attack(solver=solver, steps=options.steps, seed=options.seed, stop_at_success=False))

@@ -1,6 +1,7 @@
 """Figures 6 to 8: clean images, what each solver adds to them, and the adversarial images themselves.
 
     python experiments/gallery/run.py                                         # the bundled robust MNIST network
+    python experiments/gallery/run.py --name mnist-ball --box none            # the paper's protocol
     python experiments/gallery/run.py --name cifar10 --model 'NET.onnx?mean=..&std=..' --data cifar10:FOLDER --eps .0314
     python experiments/gallery/run.py --name imagenet --model timm:NAME --data folder:FOLDER?size=224 --eps .0039
 
@@ -24,6 +25,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from adrgd.attacks import Attack, AttackResult, Threat, attack_batch
+from adrgd.attacks.threat import BoxName, of_box
 from adrgd.data import Images, load_data
 from adrgd.errors import DataError
 from adrgd.files import write_text, write_with
@@ -43,6 +45,9 @@ class Options:
     model: str = "bundled:mnist-pgd"
     data: str = "bundled:mnist"
     eps: float = 0.3
+    box: BoxName = "data"
+    """data: images stay in [0, 1]; none: the ball alone bounds them, as in the paper. What leaves [0, 1] is drawn as
+    black or white."""
     solvers: tuple[str, ...] = ("fgsm", "pgd", "adr", "graduated")
     steps: int = 100
     among: int = 60
@@ -56,10 +61,11 @@ class Options:
 def attack(options: Options, images: Images) -> dict[str, AttackResult]:
     """The results of every solver on all images."""
     model = load_model(options.model).module
+    threat = Threat(eps=options.eps, **of_box({"box": options.box}))
     return {
         name: attack_batch(
             model, images.images, images.labels,
-            Attack(threat=Threat(eps=options.eps), solver=make_solver(name), steps=options.steps, seed=options.seed),
+            Attack(threat=threat, solver=make_solver(name), steps=options.steps, seed=options.seed),
         )
         for name in options.solvers
     }  # fmt: skip
@@ -117,7 +123,7 @@ def main(options: Options) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     write_with(options.out / f"{options.name}.png", partial(draw, options, images, found, chosen))
     facts = {
-        "eps": options.eps, "steps": options.steps, "seed": options.seed, "images": len(images),
+        "eps": options.eps, "box": options.box, "steps": options.steps, "seed": options.seed, "images": len(images),
         "shown": [int(images.index[k]) for k in chosen],
         "broken": {name: int(one.success.sum()) for name, one in found.items()},
     }  # fmt: skip

@@ -21,7 +21,7 @@ from adrgd.models.checks import layout
 from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Score, better
 from adrgd.rows import RowRandom, column, take
-from adrgd.solution import NonFiniteError, Solution, Status
+from adrgd.solution import NonFiniteError, Recorded, Solution, Status
 from adrgd.solvers import GraduatedADR, Solver, TrueGates
 from adrgd.solvers.solver import Evaluation, Objective, Problem, as_score
 from adrgd.units import warn_of_units
@@ -59,7 +59,8 @@ def maximize(
         identity: (B,) integers that name the rows, so that a row's random numbers do not depend on its place in the
             batch; 0 .. B-1 unless given.
         group: (B,) integers; rows of one group are dropped together. Each row is a group of its own unless given.
-        stop_at_goal: drop a row, restarts and its group included, as soon as it reaches its goal.
+        stop_at_goal: drop a row, restarts and its group included, as soon as it reaches its goal; not under a solver
+            that records points by a rule of its own, which may come later.
         check: verify first that the objective is a fixed function that treats rows independently (three evaluations),
             take a classifier's labels and logits in any form, and say what looks like a mistake of units.
         history: keep the best value of each iteration.
@@ -143,6 +144,7 @@ class _Run:
         self.passes, self.extra = torch.zeros((2, total, 2), dtype=torch.int64, device=device)
         self.mended = torch.zeros(total, dtype=torch.int64, device=device)
         self.trace: list[Tensor] | None = [] if history else None
+        self.recorded: Recorded | None = None
 
     def loop(
         self, stop_at_goal: bool, require_gates: bool, on_iteration: Callable[[int, Solution], bool | None] | None
@@ -155,8 +157,11 @@ class _Run:
             gradient: Tensor | None = None
             if t < self.steps:
                 evaluation: Evaluation = gates.evaluate(self.problem, self.x, state, t)
-                score, gradient, state = evaluation
+                score, gradient, state, recorded = evaluation
                 gradient = self._mend(score, gradient, t)
+                if recorded is not None:
+                    stop_at_goal = False
+                    self._keep(score, recorded)
             else:
                 with torch.no_grad():
                     score = self.problem.score(self.x)
@@ -212,6 +217,16 @@ class _Run:
             )  # fmt: skip
         return finite
 
+    def _keep(self, score: Score, recorded: Tensor) -> None:
+        """Keep the best of the points that the solver's own rule looks at, and of the start."""
+        if self.recorded is None:
+            self.recorded = Recorded(self.x.clone(), score.value.detach().clone(), score.reached.clone())
+        kept, active, value = self.recorded, self.active, score.value.detach()
+        improved = recorded & (value > kept.value[active])
+        kept.x[active] = torch.where(column(improved, self.x), self.x, kept.x[active])
+        kept.value[active] = torch.where(improved, value, kept.value[active])
+        kept.reached[active] = torch.where(improved, score.reached, kept.reached[active])
+
     def _finished(self) -> Tensor:
         """(active,) whether the row, or another of its runs or of its group, has reached its goal."""
         reached = torch.zeros(self.count, dtype=torch.bool, device=self.group.device)
@@ -239,7 +254,7 @@ class _Run:
         rank = torch.where(
             reached == reached.any(0), value, -torch.inf
         )  # a run that failed never beats one that did not
-        best = rank.argmax(0) * self.count + torch.arange(self.count, device=value.device)
+        best = self._highest(rank)
         first = torch.where(self.first < 0, torch.iinfo(torch.int64).max, self.first).view(runs, self.count).amin(0)
         any_reached = reached.any(0)
         flat = ~self.moved.view(runs, self.count).any(0)
@@ -254,7 +269,13 @@ class _Run:
             history=None if self.trace is None else torch.stack(self.trace) if self.trace else None,
             seconds=time.perf_counter() - self.began, seed=self.seed, steps=self.asked,
             mended=self.mended.view(runs, self.count).sum(0), gating=self.problem.gating,
+            recorded=None if self.recorded is None else take(self.recorded, self._highest(self.recorded.value)),
         )  # fmt: skip
+
+    def _highest(self, value: Tensor) -> Tensor:
+        """(count,) the position of each row's run with the largest of these values."""
+        best = value.view(-1, self.count).argmax(0)
+        return best * self.count + torch.arange(self.count, device=value.device)
 
 
 def _warn(problem: Problem, require_gates: bool) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, Self
 
 import torch
 import torch.nn.functional as F
@@ -32,17 +32,18 @@ def better(new: Score, old: Score) -> Tensor:
     return (new.reached & ~old.reached) | ((new.reached == old.reached) & (new.value > old.value))
 
 
+A = ParamSpec("A")
 Loss = Callable[[Tensor, Tensor], Tensor]
 """A loss takes logits (B, C) and one class a row (B,), and returns (B,) values."""
 
 
-def _unseen(loss: Loss) -> Loss:
-    """A loss in whose calls no function mode looks for activations: its choices are no part of the network."""
+def _unseen(function: Callable[A, Tensor]) -> Callable[A, Tensor]:
+    """In whose calls no function mode looks for activations: what a loss chooses is no part of the network."""
 
-    @wraps(loss)
-    def run(logits: Tensor, label: Tensor) -> Tensor:
+    @wraps(function)
+    def run(*args: A.args, **kwargs: A.kwargs) -> Tensor:
         with torch._C.DisableTorchFunction():
-            return loss(logits, label)
+            return function(*args, **kwargs)
 
     return run
 
@@ -85,6 +86,11 @@ def dlr(logits: Tensor, label: Tensor) -> Tensor:
 def normalised_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     """Cross-entropy of the logits divided by their own norm, a constant to the gradient (the authors' MNIST code)."""
     return cross_entropy(_unit(logits), label)
+
+
+def of_unit_logits(loss: Loss) -> Loss:
+    """The loss of the logits divided by their own norm, a constant to the gradient."""
+    return lambda logits, label: loss(_unit(logits), label)
 
 
 def targeted_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -148,6 +154,10 @@ class Misclassify:
         logits, label = self.model(x), self.labels[rows]
         return Score(self.loss(logits, label), logits.argmax(1) != label)
 
+    def of_unit_logits(self) -> Self:
+        """The same goal, with the loss of the logits divided by their norm."""
+        return replace(self, loss=of_unit_logits(self.loss))
+
 
 @dataclass(frozen=True)
 class Classify:
@@ -165,6 +175,10 @@ class Classify:
     def __call__(self, x: Tensor, rows: Tensor) -> Score:
         logits, target = self.model(x), self.targets[rows]
         return Score(self.loss(logits, target), logits.argmax(1) == target)
+
+    def of_unit_logits(self) -> Self:
+        """The same goal, with the loss of the logits divided by their norm."""
+        return replace(self, loss=of_unit_logits(self.loss))
 
 
 @dataclass(frozen=True)
@@ -190,6 +204,7 @@ def _others(logits: Tensor, label: Tensor) -> Tensor:
     return logits.scatter(1, label[:, None], -torch.inf)
 
 
+@_unseen
 def _unit(logits: Tensor) -> Tensor:
     size: Tensor = logits.detach().norm(dim=1, keepdim=True)
     return logits / size.clamp_min(1e-12)

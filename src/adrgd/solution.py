@@ -30,6 +30,21 @@ class Status(IntEnum):
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """The best among the start and the points that a solver's own rule looks at.
+
+    Attributes:
+        x: (B, ...) the point of each row, by value alone.
+        value: (B,) the objective there.
+        reached: (B,) whether the goal is reached there.
+    """
+
+    x: Tensor
+    value: Tensor
+    reached: Tensor
+
+
+@dataclass(frozen=True)
 class Solution:
     """What was found, row by row.
 
@@ -47,6 +62,7 @@ class Solution:
         steps: the iterations asked for.
         mended: (B,) iterations at which the gradient through the gates was not finite and the true one took its place.
         gating: which activation calls the solver's gates stand for, and which not and why; None for a solver without.
+        recorded: what a solver keeps that has a rule of its own for that, see `SearchedGates.record`; None for others.
     """
 
     x: Tensor
@@ -62,6 +78,7 @@ class Solution:
     steps: int
     mended: Tensor
     gating: Gating | None
+    recorded: Recorded | None = None
 
 
 class NonFiniteError(AdrgdError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ from adrgd.gates import Call, Gates, Selected
 from adrgd.rows import RowRandom
 
 Function = Callable[[Tensor], Tensor]
+
+AT_ONCE = 2**24  # pre-activations, of all rows and coordinates, that exact norms hold at a time
 
 
 def hinge_values(function: Function, x: Tensor, layers: Selected = None) -> tuple[Tensor, list[Tensor]]:
@@ -99,8 +102,7 @@ def normals(function: Function, x: Tensor, gates: list[Tensor], layers: Selected
     basis = torch.eye(count, dtype=x.dtype, device=x.device).repeat(len(x), 1).view_as(wide)
     wide_gates = [g.detach().repeat_interleave(count, 0) for g in gates]
     with torch.no_grad(), dual.dual_level():
-        with warnings.catch_warnings():  # torch warns of its own torch.jit.script when it first makes a dual tensor
-            warnings.simplefilter("ignore", DeprecationWarning)
+        with _first_dual():
             moving = dual.make_dual(wide, basis)  # type: ignore[no-untyped-call]
         _, hinges = gated(function, moving, wide_gates, layers)
         tangents = [dual.unpack_dual(h).tangent for h in hinges]  # type: ignore[no-untyped-call]
@@ -108,8 +110,32 @@ def normals(function: Function, x: Tensor, gates: list[Tensor], layers: Selected
 
 
 def exact_norms(function: Function, x: Tensor, gates: list[Tensor], layers: Selected = None) -> list[Tensor]:
-    """||P_j|| of every selected hinge, from the rows themselves."""
-    return [p.norm(dim=1) for p in normals(function, x, gates, layers)]
+    """||P_j|| of every selected hinge, exactly: one forward pass a coordinate, as many side by side as memory allows.
+
+    `function` must be one that `torch.func` can transform.
+    """
+    gates = [gate.detach() for gate in gates]
+
+    def push(v: Tensor) -> list[Tensor]:
+        found: list[Tensor] = torch.func.jvp(lambda p: gated(function, p, gates, layers)[1], (x.detach(),), (v,))[1]
+        return found
+
+    count = x[0].numel()
+    basis = torch.eye(count, dtype=x.dtype, device=x.device).view(count, 1, *x.shape[1:]).expand(count, *x.shape)
+    totals: list[Tensor] = []
+    with torch.no_grad(), _first_dual():
+        for part in torch.split(basis, max(1, AT_ONCE // max(1, sum(gate.numel() for gate in gates)))):
+            squares = [tangent.square().sum(0) for tangent in torch.func.vmap(push)(part)]
+            totals = [a.add_(b) for a, b in zip(totals, squares, strict=True)] if totals else squares
+    return [total.sqrt_() for total in totals]
+
+
+@contextmanager
+def _first_dual() -> Iterator[None]:
+    """Where torch may make its first dual tensor, at which it warns of its own torch.jit.script."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def estimated_squared_norms(

@@ -67,12 +67,13 @@ def test_interruption_says_how_to_go_on(tmp_path: Path, start: Start) -> None:
 
 
 def test_solver_flags_follow_the_solver(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--solver", "adr:released-mnist-targeted", "--T-p", "7", "--length", "0.3", "--targeted", "next", "--json"]
+    words = ["--solver", "adr:released-random-a", "--T-p", "7", "--length", "0.3", "--targeted", "next", "--json"]
     assert run([*QUICK, *words, "--out", str(tmp_path)]) == 0
     config = json.loads(capsys.readouterr().out)["config"]
     assert config["solver"]["gates"]["T_p"] == 7
     assert config["solver"]["gates"]["reduction"] == "max"
-    assert config["solver"]["step"] == {"rule": "Normalised", "schedule": "constant", "power": 2.0, "length": 0.3}
+    step = {"rule": "Normalised", "schedule": "constant", "power": 2.0, "length": 0.3, "least": 0.0}
+    assert config["solver"]["step"] == step
     assert config["threat"]["target"] == "next"
 
 

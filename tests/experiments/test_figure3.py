@@ -2,13 +2,19 @@
 
 import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import tyro
 from PIL import Image
+from torch import Tensor, nn
 
 from adrgd import DataError, UsageError
+from adrgd.attacks import Threat
+from adrgd.attacks.case import Case
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 
@@ -16,6 +22,11 @@ EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 @pytest.fixture(scope="module")
 def figure3() -> dict[str, Any]:
     return runpy.run_path(str(EXPERIMENTS / "figure3" / "run.py"))
+
+
+@pytest.fixture(scope="module")
+def protocols() -> dict[str, Any]:
+    return runpy.run_path(str(EXPERIMENTS / "figure3" / "protocols.py"))
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +87,83 @@ def test_a_gallery_of_nothing(gallery: dict[str, Any], tmp_path: Path) -> None:
     options = gallery["Options"](eps=0.001, solvers=("fgsm",), among=3, out=tmp_path)
     with pytest.raises(DataError, match="expected an image that some solver breaks"):
         gallery["main"](options)
+
+
+def test_both_protocols(protocols: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row an attack, a column a protocol; another call adds to what is there."""
+    options = protocols["Options"](
+        networks=("mnist-natural",), limit=3, steps=2, budget=50, goals=("untargeted",), runs=tmp_path / "runs",
+        out=tmp_path,
+    )  # fmt: skip
+    protocols["main"](options)
+    protocols["main"](
+        replace(options, goals=("targeted",), boxes=("none",), solvers=("pgd-fixed", "graduated"), json=True)
+    )
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found == json.loads((tmp_path / "protocols.json").read_text())
+    assert len(found) == 2 * len(protocols["SOLVERS"]) + 2
+    assert {(one["goal"], one["box"]) for one in found} == {
+        ("untargeted", "data"), ("untargeted", "none"), ("targeted", "none"),
+    }  # fmt: skip
+    text = (tmp_path / "protocols.md").read_text()
+    assert "| inside [0, 1] | ball only |" in text
+    assert text.count("PGD, fixed steps, last iterate") == 2
+
+
+def test_the_last_iterate_may_be_worse_than_the_best(protocols: dict[str, Any]) -> None:
+    """On one number it oscillates around the maximum with steps of fixed length, and ends beside it."""
+    net, clean = _Hill(), torch.full((1, 1), 0.5)
+    case = Case.of(
+        net, clean, torch.tensor([0]), torch.arange(1), Threat(eps=0.3), loss="cross-entropy", seed=0
+    )  # fmt: skip
+    last = protocols["LastIterate"](step=0.2, steps=3)(case)
+    assert last.silent.tolist() == [True]
+    assert not last.success.any()
+
+
+@pytest.mark.parametrize(("name", "option"), [("vgg11-natural", "--cifar10"), ("authors-pgd", "--authors")])
+def test_folders_that_are_needed(protocols: dict[str, Any], tmp_path: Path, name: str, option: str) -> None:
+    with pytest.raises(UsageError, match=option):
+        protocols["main"](protocols["Options"](networks=(name,), out=tmp_path, runs=tmp_path))
+
+
+def test_vgg19_is_trained_and_attacked_by_one_command(tmp_path: Path) -> None:
+    """The commands that it runs are those of the documented scripts, whose options take them."""
+    vgg19 = runpy.run_path(str(EXPERIMENTS / "figure3" / "vgg19.py"))
+    for smoke in (True, False):
+        options = vgg19["Options"](folder=Path("FOLDER"), device="cuda", smoke=smoke, runs=tmp_path)
+        *trained, attacked = vgg19["commands"](options)
+        kinds = []
+        for words in trained:
+            script = runpy.run_path(words[1])
+            given = tyro.cli(script["Options"], args=words[2:])
+            kinds.append(given.kind)
+            assert (given.device, str(given.folder)) == ("cuda", "FOLDER")
+        assert kinds == ["cifar10-vgg19-natural", "cifar10-vgg19-pgd"]
+        given = tyro.cli(runpy.run_path(attacked[1])["Options"], args=attacked[2:])
+        assert given.networks == ("vgg19-natural", "vgg19-pgd")
+        assert given.weights == trained_weights(trained[0], tmp_path, smoke)
+
+
+def trained_weights(words: list[str], runs: Path, smoke: bool) -> Path:
+    """Where training leaves them."""
+    return runs / "vgg19-smoke" / "weights" if smoke else EXPERIMENTS / "robust_nets" / "results"
+
+
+def test_a_gallery_of_both_protocols(gallery: dict[str, Any], tmp_path: Path) -> None:
+    options = gallery["Options"](
+        name="ball", model="bundled:mnist-clean", box="none", solvers=("pgd",), steps=3, among=4, rows=1, out=tmp_path
+    )
+    gallery["main"](options)
+    assert json.loads((tmp_path / "ball.json").read_text())["box"] == "none"
+
+
+class _Hill(nn.Module):
+    """Class 1 is ahead where x is within .05 of .62 only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        near = 0.05 - (x.flatten(1) - 0.62).abs()
+        return torch.cat([torch.zeros_like(near), near], 1)
 
 
 def _cheap(entrants: Any) -> Any:

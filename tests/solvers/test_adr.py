@@ -99,7 +99,7 @@ def moved(mlp: nn.Module, gates: SearchedGates, *, shake: float = 0.0, iteration
     state = replace(state, eta=[0.5 + (e - 0.5) * side for e, side in zip(state.eta, sides, strict=True)])
     direction = torch.zeros_like(x)
     for t in range(iterations):
-        _, direction, state = gates.evaluate(problem, x, state, t)
+        _, direction, state, _ = gates.evaluate(problem, x, state, t)
     return direction, state
 
 
@@ -160,7 +160,7 @@ def test_beta_falls_when_the_constraint_holds_and_grows_when_it_does_not(mlp: nn
 
 
 def test_released_settings_clip_and_reset(mlp: nn.Module) -> None:
-    gates = replace(preset("released").gates, reset_every=3, r=1e4, delta=1e9, T_p=1, perturb=True)
+    gates = replace(preset("released-random-a").gates, reset_every=3, r=1e4, delta=1e9, T_p=1, perturb=True)
     _, wild = moved(mlp, gates, iterations=3)
     assert all(((e >= 0.3) & (e <= 0.7)).all() for e in wild.eta)
     assert ((wild.beta >= 0.2) & (wild.beta <= 10)).all()
@@ -174,9 +174,9 @@ def test_released_settings_clip_and_reset(mlp: nn.Module) -> None:
 def test_estimated_norms_match_exact_ones_on_average(mlp: nn.Module) -> None:
     x = torch.zeros(3000, 5)
     problem, state = start(mlp, SearchedGates(), x)
-    _, _, estimated = SearchedGates().evaluate(problem, x, state, 0)
+    _, _, estimated, _ = SearchedGates().evaluate(problem, x, state, 0)
     problem, state = start(mlp, SearchedGates(norms="exact"), x[:1])
-    _, _, exact = SearchedGates(norms="exact").evaluate(problem, x[:1], state, 0)
+    _, _, exact, _ = SearchedGates(norms="exact").evaluate(problem, x[:1], state, 0)
     for a, b in zip(estimated.squares, exact.squares, strict=True):
         assert torch.allclose(a.mean(0), b[0], rtol=0.15, atol=1e-4)
 
@@ -192,13 +192,14 @@ def test_every_row_of_the_settings_table_is_reachable() -> None:
         assert solver.gates.T_p == setting.T_p
         assert isinstance(solver.step, Normalised)
         assert solver.step.length == setting.alpha_x
+    released = ("random-a", "random-b", "random-c", "mnist-untargeted", "mnist-targeted")
+    for name in released:
         loose = preset(f"released-{name}").gates
         assert (loose.reduction, loose.reset_every) == ("max", 16)
         assert (loose.eta_range, loose.beta_range) == ((0.3, 0.7), (0.2, 10.0))
-    assert set(PRESETS) == {f"{kind}-{name}" for kind in ("paper", "released") for name in SETTINGS} | {
-        "paper",
-        "released",
-    }
+        assert loose.scale_objective == name.startswith("random")
+    paper = {f"paper-{name}" for name in SETTINGS}
+    assert set(PRESETS) == paper | {f"released-{name}" for name in released} | {"paper", "released"}
 
 
 def test_needs_activations() -> None:

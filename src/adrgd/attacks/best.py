@@ -7,7 +7,7 @@ from torch import Tensor
 
 from adrgd.objective import Score, better
 from adrgd.rows import column
-from adrgd.solution import Solution, Status
+from adrgd.solution import Recorded, Solution, Status
 
 
 class Best:
@@ -21,6 +21,7 @@ class Best:
         forwards, backwards: (B,) passes spent.
         not_finite: (B,) whether a run ended because its value or gradient was not finite.
         history: (B, steps + 1) the best value so far at each iteration of the first run.
+        recorded: (B, ...) what solvers keep that have a rule of their own for that; None before there is one.
     """
 
     def __init__(self, clean: Tensor, steps: int) -> None:
@@ -33,6 +34,8 @@ class Best:
         self.backwards = torch.zeros(count, dtype=torch.int64, device=device)
         self.not_finite = torch.zeros(count, dtype=torch.bool, device=device)
         self.history = torch.full((count, steps + 1), -torch.inf, dtype=clean.dtype, device=device)
+
+        self.recorded: Recorded | None = None
 
     def standing(self) -> Tensor:
         """The positions of the images whose goal is not reached."""
@@ -57,6 +60,20 @@ class Best:
         self.not_finite[rows[solution.status == Status.NOT_FINITE]] = True
         self.forwards.index_add_(0, rows, solution.forwards)
         self.backwards.index_add_(0, rows, solution.backwards)
+
+    def note(self, rows: Tensor, recorded: Recorded | None) -> None:
+        """Take over, for the images `rows`, what is better by value among the points that a solver has recorded."""
+        if recorded is None:
+            return
+        if self.recorded is None:
+            self.recorded = Recorded(
+                self.x.clone(), torch.full_like(self.value, -torch.inf), torch.zeros_like(self.reached)
+            )
+        kept = self.recorded
+        improved = recorded.value > kept.value[rows]
+        kept.x[rows] = torch.where(column(improved, recorded.x), recorded.x, kept.x[rows])
+        kept.value[rows] = torch.where(improved, recorded.value, kept.value[rows])
+        kept.reached[rows] = torch.where(improved, recorded.reached, kept.reached[rows])
 
     def shorten(self, steps: int) -> None:
         """The first run turns out to have only so many iterations."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ class Case:
 
     Attributes:
         model: returns logits (B, C).
-        clean: (B, ...) the images, on the model's device, inside the threat's range.
+        clean: (B, ...) the images, on the model's device, inside the threat's range if it has one.
         labels: (B,) the classes they belong to.
         index: (B,) their positions in the data set.
         loss: what is raised, or what the inputs found are compared by.
@@ -104,10 +105,15 @@ def finite_logits(model: Network, x: Tensor) -> Tensor:
 
 
 def _in_range(images: Tensor, threat: Threat) -> Tensor:
-    low, high = (float(images.min()), float(images.max())) if images.numel() else (threat.lower, threat.upper)
-    if not (threat.lower - 1e-6 <= low and high <= threat.upper + 1e-6):  # NaN fails too
+    if not images.numel():
+        return images
+    low, high = float(images.min()), float(images.max())
+    if threat.range is None:
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise DataError(f"images must be finite numbers, found values from {low:g} to {high:g}; correct them")
+    elif not (threat.range[0] - 1e-6 <= low and high <= threat.range[1] + 1e-6):  # NaN fails too
         raise DataError(
-            f"images must lie in [{threat.lower:g}, {threat.upper:g}], found values from {low:g} to {high:g}; "
+            f"images must lie in [{threat.range[0]:g}, {threat.range[1]:g}], found values from {low:g} to {high:g}; "
             "rescale them, and put any normalisation inside the model"
         )
-    return images.clamp(threat.lower, threat.upper)
+    return threat.clip(images)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from adrgd.attacks.case import ROUNDING
 from adrgd.attacks.run_folder import ADVERSARIAL, RESULTS
-from adrgd.attacks.threat import Threat
+from adrgd.attacks.threat import Threat, of_box
 from adrgd.data import Images
 from adrgd.errors import RunFolderError
 from adrgd.objective import margin, targeted_margin
@@ -71,7 +71,9 @@ class Subject:
         try:
             cell = config.get("cell")
             given = (
-                config["threat"] if cell is None else {"eps": cell["eps"], **{k: config[k] for k in ("norm", "target")}}
+                config["threat"]
+                if cell is None
+                else {"eps": cell["eps"], **{k: config[k] for k in ("norm", "target")}, **of_box(config)}
             )
             found = Subject(
                 config["model"] if cell is None else cell["model"], config["data"], config.get("limit"),
@@ -142,7 +144,7 @@ def _look(
 
     known = at >= 0
     fault("are of images that the data does not hold", ~known)
-    clean, labels = images.images[at].clamp(threat.lower, threat.upper), images.labels[at]
+    clean, labels = threat.clip(images.images[at]), images.labels[at]
     fault("are of images with other labels", known & (labels != batch["label"]))
     bound, exact = threat.around(clean), threat.around(clean.double())
     inside = bound.bind(clean).contains(x) & exact.bind(clean.double()).contains(x.double())

@@ -32,7 +32,7 @@ from adrgd.models.outputs import Output
 from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Score, find_loss
 from adrgd.solvers import GraduatedADR, Solver
-from adrgd.units import warn_of_reach
+from adrgd.units import warn_of_grey, warn_of_reach
 
 MOST_RUNS = 16  # restarts of one image that run side by side
 
@@ -78,7 +78,7 @@ class Attack:
                 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AttackResult:
     """One entry an image.
 
@@ -94,6 +94,7 @@ class AttackResult:
         seconds: the batch's wall time divided by its images.
         adversarial: (B, ...) the inputs found.
         history: (B, steps + 1) the best loss so far at each iteration of the first run.
+        recorded_success: whether the point that the solver's own rule keeps is broken; None for solvers without one.
     """
 
     index: Tensor
@@ -112,6 +113,7 @@ class AttackResult:
     seconds: Tensor
     adversarial: Tensor
     history: Tensor
+    recorded_success: Tensor | None = None
 
 
 def attack_batch(
@@ -128,7 +130,7 @@ def attack_batch(
 
     Args:
         model: returns logits (B, C), or one logit a row; or several things, the logits among them.
-        images: floating-point numbers in the threat's range, a tensor or an array.
+        images: floating-point numbers, in the threat's range if it has one, a tensor or an array.
         labels: class numbers of any integral type, a list, an array or a tensor; one-hot rows are taken with a warning.
         output: the name or index of the logits in what the model returns, or a function that finds them.
         index: (B,) positions in the data set, 0 .. B-1 unless given.
@@ -150,8 +152,10 @@ def attack_batch(
     index = torch.arange(len(images)) if index is None else as_labels(index, len(images), images.device, "index")
     model = fitted(as_model(model), images, output)
     threat = attack.threat
-    if check:
-        warn_of_reach(threat.eps, threat.upper - threat.lower, images[0].numel(), threat.norm)
+    if check and threat.range is not None:
+        warn_of_reach(threat.eps, threat.range[1] - threat.range[0], images[0].numel(), threat.norm)
+    elif check:
+        warn_of_grey(images)
     with only_in_eval_mode():
         case = Case.of(model, images, labels, index, threat, loss=attack.loss, seed=attack.seed)
         if check:
@@ -186,7 +190,14 @@ def attack_batch(
         distance=attack.threat.distance(adversarial, clean), not_finite=best.not_finite,
         seconds=torch.full((len(clean),), (time.perf_counter() - began) / max(1, len(clean)), dtype=torch.float64),
         adversarial=adversarial, history=best.history,
+        recorded_success=_recorded(case, best),
     )  # fmt: skip
+
+
+def _recorded(case: Case, best: Best) -> Tensor | None:
+    if best.recorded is None:
+        return None
+    return case.broken(finite_logits(case.model, best.recorded.x).argmax(1))
 
 
 def _run_waves(case: Case, solver: Solver, attack: Attack, best: Best) -> None:
@@ -206,6 +217,7 @@ def _run_waves(case: Case, solver: Solver, attack: Attack, best: Best) -> None:
             )  # fmt: skip
             best.update(rows, solution.x, Score(solution.value, solution.reached), solution.first_reached)
             best.spend(rows, solution)
+            best.note(rows, solution.recorded)
             if solution.history is not None:
                 best.remember(rows, solution.history)
         done += runs

@@ -18,6 +18,7 @@ from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.gating import attack_gating, check_gates, facts
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
+from adrgd.attacks.threat import LEAVES, Threat
 from adrgd.data import Images
 from adrgd.errors import AdrgdWarning, DataError
 from adrgd.models.checks import check_model, probe, squashed
@@ -81,7 +82,7 @@ def run_attack(
         folder.merge()
         table = folder.results()
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks()
-        summary["gates"] = facts(gating)
+        summary |= {"gates": facts(gating)} | _unboxed(attack.threat, folder)
         if remark:
             summary["outputs"] = remark
         folder.write_summary(summary)
@@ -109,6 +110,7 @@ def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipp
         "clean_accuracy": float((table["clean_prediction"] == table["label"]).mean()),
         "success_rate": rate,
         "success_interval_95": list(wilson(int(success.sum()), count)),
+        **_recorded(table),
         "robust_accuracy": float((table["adversarial_prediction"] == table["label"]).mean()),
         "mean_clean_loss": float(table["clean_loss"].mean()),
         "mean_loss": float(table["adversarial_loss"].mean()),
@@ -122,6 +124,25 @@ def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipp
         "out": str(out),
         "config": config,
     }
+
+
+def _recorded(table: dict[str, Any]) -> dict[str, Any]:
+    """The share broken at the points that the solver's own rule records, where it has one."""
+    if "recorded_success" not in table:
+        return {}
+    success = table["recorded_success"]
+    return {
+        "recorded_success_rate": float(success.mean()),
+        "recorded_interval_95": list(wilson(int(success.sum()), len(success))),
+    }
+
+
+def _unboxed(threat: Threat, folder: RunFolder) -> dict[str, Any]:
+    """What a summary says of a run without a box: that it had none, and from where to where its images go."""
+    if threat.range is not None:
+        return {}
+    found = folder.tensors()["adversarial"]
+    return {"box": None, "box_sentence": LEAVES, "values": [float(found.min()), float(found.max())]}
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:

@@ -87,9 +87,9 @@ class RunFolder(Run):
 
 
 def columns(result: AttackResult) -> dict[str, torch.Tensor]:
-    """The fields with one number an image, in the order of the table."""
-    names = [field.name for field in dataclasses.fields(result) if field.name not in TENSORS]
-    return {name: getattr(result, name) for name in names}
+    """The fields with one number an image, in the order of the table, without those that the attack lacks."""
+    found = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    return {name: value for name, value in found.items() if name not in TENSORS and value is not None}
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:

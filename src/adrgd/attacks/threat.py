@@ -16,6 +16,14 @@ from adrgd.rows import RowRandom
 
 Norm = Literal["linf", "l2", "l1", "l0"]
 
+NO_BOX: dict[str, None] = {"lower": None, "upper": None}
+"""What makes a `Threat` without a box."""
+
+BoxName = Literal["data", "none"]
+"""Where perturbed images may be, besides their ball: in the range of the data, or anywhere."""
+
+LEAVES = "no box: perturbed images are bounded by the ball alone and may leave the data's range"
+
 
 def as_norm(given: object) -> Norm:
     """Our name of the norms "linf", "Linf", "inf", infinity, "l2", "L2", 2 and their kin.
@@ -34,26 +42,28 @@ def as_norm(given: object) -> Norm:
 
 @dataclass(frozen=True, kw_only=True)
 class Threat:
-    """Perturbations of a given size inside the range of valid inputs.
+    """Perturbations of a given size, inside the range of valid inputs unless there is none.
 
     Attributes:
         norm: "linf" bounds every coordinate's change, "l2" the Euclidean length of the whole change, "l1" the sum of
             the absolute changes, "l0" how many pixels of an image (coordinates of a vector) change at all.
         eps: the bound.
-        lower, upper: the range of valid inputs.
+        lower, upper: the range of valid inputs; both None where perturbed inputs may leave it (no box).
         target: None for any wrong class; a class number; "next" (the class after the label), "random" (another class,
             drawn by seed), or "least-likely" (the class with the smallest clean logit).
     """
 
     norm: Norm = "linf"
     eps: float = 0.1
-    lower: float = 0.0
-    upper: float = 1.0
+    lower: float | None = 0.0
+    upper: float | None = 1.0
     target: int | Literal["next", "random", "least-likely"] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", as_norm(self.norm))
         for name in ("eps", "lower", "upper"):
+            if name != "eps" and getattr(self, name) is None:
+                continue
             number = as_eps(getattr(self, name)) if name == "eps" else getattr(self, name)
             if isinstance(number, Tensor) or not hasattr(number, "__float__"):
                 raise UsageError(
@@ -65,7 +75,11 @@ class Threat:
             raise UsageError(f"eps must be positive and finite, found {self.eps}")
         if self.norm == "l0" and self.eps != int(self.eps):
             raise UsageError(f"expected a whole number of pixels as eps in the norm l0, found {self.eps:g}")
-        if not self.lower < self.upper:
+        if self.norm == "l0" and self.lower is None:
+            raise UsageError("in the norm l0 nothing but the box bounds a pixel that changes; leave the box as it is")
+        if (self.lower is None) != (self.upper is None):
+            raise UsageError(f"expected both ends of the range or neither, found {self.lower} and {self.upper}")
+        if self.range is not None and not self.range[0] < self.range[1]:
             raise UsageError(f"expected lower < upper, found {self.lower} and {self.upper}")
         target: Any = self.target
         if target is not None and target not in ("next", "random", "least-likely"):
@@ -76,12 +90,21 @@ class Threat:
                     f"unknown target {_form(target)}; expected a class number, next, random or least-likely"
                 ) from None
 
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """Of valid inputs, where perturbed ones have to stay inside; None without a box."""
+        return None if self.lower is None or self.upper is None else (self.lower, self.upper)
+
+    def clip(self, x: Tensor) -> Tensor:
+        """Inputs x put inside the range; they stay as they are without a box."""
+        return x if self.range is None else x.clamp(*self.range)
+
     def around(self, x: Tensor) -> Domain:
         """The allowed inputs around clean inputs x (B, ...)."""
-        box = Box(self.lower, self.upper)
-        if self.norm == "l0":
+        box = None if self.range is None else Box(*self.range)
+        if self.norm == "l0" and box is not None:
             return L0Ball(x, int(self.eps), box, pixels=x.dim() > 2)
-        balls: dict[str, Callable[[Tensor, float, Box], Domain]] = {"linf": LinfBall, "l2": L2Ball, "l1": L1Ball}
+        balls: dict[str, Callable[[Tensor, float, Box | None], Domain]] = {"linf": LinfBall, "l2": L2Ball, "l1": L1Ball}
         return balls[self.norm](x, self.eps, box)
 
     def distance(self, x: Tensor, clean: Tensor) -> Tensor:
@@ -119,3 +142,15 @@ class Threat:
 
 def _form(given: object) -> str:
     return f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else repr(given)
+
+
+def of_box(config: dict[str, Any]) -> dict[str, None]:
+    """The fields of a `Threat` that the settings of an evaluation decide by their entry `box`, which may be missing.
+
+    Raises:
+        ValueError: it is no box.
+    """
+    box = config.get("box")
+    if box not in (None, "data", "none"):
+        raise ValueError(f"expected box to be data or none, found {box!r}")
+    return dict(NO_BOX) if box == "none" else {}

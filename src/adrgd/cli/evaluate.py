@@ -17,6 +17,7 @@ from adrgd.attacks.matrix import Noise, Own, Peer, run_matrix
 from adrgd.attacks.matrix.entrants import Entrant
 from adrgd.attacks.matrix.tables import Table as Matrix
 from adrgd.attacks.matrix.tables import seen, tables, where
+from adrgd.attacks.threat import BoxName
 from adrgd.cli.folders import Run
 from adrgd.cli.options import cli, positive, usable_device
 from adrgd.data import load_data
@@ -41,6 +42,8 @@ class Options:
     """The largest perturbations."""
     norm: Literal["linf", "l2", "l1", "l0"] = "linf"
     """How the size of a perturbation is measured; l0 counts the pixels that change."""
+    box: BoxName = "data"
+    """data: perturbed images stay in [0, 1]; none: the ball alone bounds them, and they may leave it."""
     solvers: tuple[str, ...] = ("graduated", "pgd")
     """Solvers of `adrgd list`; each may have ?steps=N&restarts=N&loss=NAME of its own."""
     peers: tuple[str, ...] = ()
@@ -90,8 +93,9 @@ def command(argv: list[str]) -> int:
         task = bar.add_task("evaluating", total=len(images) * len(models) * len(options.eps) * len(entrants))
         return run_matrix(
             {spec: model.module for spec, model in models.items()}, images, entrants, out, eps=options.eps,
-            norm=options.norm, target=options.targeted, seed=run.seed, batch_size=options.batch_size, device=device,
-            config=_config(options), resume=run.resume, require_gates=options.require_gates,
+            norm=options.norm, target=options.targeted, box=options.box, seed=run.seed, device=device,
+            batch_size=options.batch_size, config=_config(options), resume=run.resume,
+            require_gates=options.require_gates,
             advance=lambda what, count: bar.update(task, advance=count, description=what),
         )  # fmt: skip
 
@@ -126,6 +130,7 @@ def _config(options: Options) -> dict[str, Any]:
 
 def _shown(summary: dict[str, Any]) -> list[RenderableType]:
     parts: list[RenderableType] = [_table(one) for one in tables(summary)]
+    parts += [summary["box_sentence"]] if "box_sentence" in summary else []
     signs = seen(summary)
     parts.append(f"indicators of attack failure: {len(signs)} of {len(summary['indicators'])} checks")
     parts += [f"  {name} ({place}): {words}" for name, place, words in signs]

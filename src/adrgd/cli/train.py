@@ -46,6 +46,8 @@ class Options:
     """The first N training images only."""
     test_limit: int = 1000
     """The first N test images only."""
+    augment: Literal["shift", "shift-and-mirror"] | None = None
+    """Change images each time they are met: move them by up to 4 pixels, and mirror every other one."""
     device: str = "cpu"
     """cpu, cuda, cuda:1, ..."""
     run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=Run)
@@ -61,7 +63,7 @@ def command(argv: list[str]) -> int:
         model=options.model, data=data, test=options.test or test, attack=options.attack, eps=options.eps,
         steps=positive(options.steps, "steps"), epochs=positive(options.epochs, "epochs"), warmup=options.warmup,
         batch_size=positive(options.batch_size, "batch-size"), rate=options.rate, seed=run.seed,
-        limit=options.limit, test_limit=options.test_limit,
+        limit=options.limit, test_limit=options.test_limit, augment=options.augment,
     )  # fmt: skip
     device, out = usable_device(options.device), run.folder(options.model.partition("?")[0], options.attack)
 

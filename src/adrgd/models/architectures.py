@@ -12,7 +12,7 @@ from adrgd.models.convnext import ConvNeXt
 from adrgd.models.mnist import mnist_cnn, mnist_decoder
 from adrgd.models.resnet import ResNet50
 from adrgd.models.strided import strided_cnn
-from adrgd.models.vgg import SMALL, VGG19, vgg
+from adrgd.models.vgg import SMALL, VGG11_QUARTER, VGG19, vgg
 from adrgd.models.vit import ViT
 from adrgd.models.wide_resnet import wide_resnet
 
@@ -38,6 +38,7 @@ ARCHITECTURES = {
     "mnist-elu": Architecture(partial(strided_cnn, MNIST, (16, 32), 100, nn.ELU), MNIST, 10),
     "mnist-softplus": Architecture(partial(strided_cnn, MNIST, (16, 32), 100, nn.Softplus), MNIST, 10),
     "cifar-vgg-small": Architecture(partial(vgg, SMALL), CIFAR, 10),
+    "cifar-vgg11-quarter": Architecture(partial(vgg, VGG11_QUARTER), CIFAR, 10),
     "cifar-vgg19": Architecture(partial(vgg, VGG19), CIFAR, 10),
     "cifar-convnext": Architecture(partial(ConvNeXt, CIFAR, (24, 48, 96), depth=1), CIFAR, 10),
     "cifar-vit": Architecture(partial(ViT, CIFAR, patch=8, width=96, depth=4), CIFAR, 10),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 VGG19 = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4)
+VGG11_QUARTER = ((16,), (32,), (64,) * 2, (128,) * 2, (128,) * 2)  # a quarter of VGG11's channels in every layer
 SMALL = ((16,) * 2, (32,) * 2, (64,) * 2)
 
 

@@ -10,7 +10,7 @@ Its gradient on x moves x by a `Normalised` step; its gradient on eta moves eta 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from adrgd.errors import UsageError
 from adrgd.gates import Picked
-from adrgd.objective import Score
+from adrgd.objective import Classify, Misclassify, Score
 from adrgd.rows import column, norm
 from adrgd.solvers.solver import Evaluation, Problem, Sees, Solver, StepRule
 from adrgd.solvers.steps import Normalised, unit
@@ -40,6 +40,7 @@ class Pattern:
     Attributes:
         eta: one tensor (B, ...) a hinge.
         beta: (B,) the weight of the constraint loss.
+        total: (B,) what beta follows: the constraint loss, or its sum so far.
         perturbed: (B, hinges) the iteration of each hinge's last perturbation, t_noise.
         squares: ||P_j||^2, one tensor (B, ...) a hinge; empty before the first measurement.
         layers: the gated layers.
@@ -47,6 +48,7 @@ class Pattern:
 
     eta: list[Tensor]
     beta: Tensor
+    total: Tensor
     perturbed: Tensor
     squares: list[Tensor]
     layers: Picked
@@ -74,6 +76,12 @@ class SearchedGates:
         probe_every: see `norms`.
         memory: what is kept of the running mean of ||P_j||^2 at a measurement.
         normalise_eta: divide each layer's gradient on eta by its norm: "always", "never", or only norms "above-one".
+        own_gate: P_j is the normal behind neuron j's own gate, so that it vanishes for a closed one.
+        least_norm: a smaller ||P_j|| counts as this.
+        unit_logits: the surrogate's loss is that of its logits divided by their norm; the objective must have logits.
+        accumulate: beta follows the sum of the constraint loss over all iterations so far.
+        record: "every" point counts, or those alone at which eta is "perturbed" (then a run may end where it began).
+            `Solution` then holds both: the best point of all, and the one recorded so.
         eta_follows_objective: False is ablation M1: the objective sends no gradient to eta.
         x_follows_constraint: False is ablation M2: the constraint loss sends no gradient to x.
         normalise_distance: False is ablation M3: h is not divided by ||P_j||.
@@ -102,6 +110,11 @@ class SearchedGates:
     probe_every: int = 5
     memory: float = 0.5
     normalise_eta: Literal["always", "above-one", "never"] = "always"
+    own_gate: bool = False
+    least_norm: float = 0.0
+    unit_logits: bool = False
+    accumulate: bool = False
+    record: Literal["every", "perturbed"] = "every"
     eta_follows_objective: bool = True
     x_follows_constraint: bool = True
     normalise_distance: bool = True
@@ -118,7 +131,7 @@ class SearchedGates:
             hinges = hinge_values(problem.value, x, layers)[1]
         beta = torch.full((len(x),), self.beta0, dtype=x.dtype, device=x.device)
         clock = torch.ones((len(x), len(hinges)), dtype=torch.int64, device=x.device)
-        return Pattern(self._true_eta(hinges), beta, clock, [], layers)
+        return Pattern(self._true_eta(hinges), beta, torch.zeros_like(beta), clock, [], layers)
 
     def evaluate(self, problem: Problem, x: Tensor, state: Pattern, t: int) -> Evaluation:
         x = x.detach().requires_grad_(True)
@@ -135,7 +148,7 @@ class SearchedGates:
         if self.reset_every and t > 0 and t % self.reset_every == 0:
             eta = [e.requires_grad_(True) for e in self._true_eta(hinges)]
 
-        surrogate, inner = gated(problem.value, x, sigmoid_gates(eta, self.alpha), state.layers)
+        surrogate, inner = gated(self._objective(problem), x, sigmoid_gates(eta, self.alpha), state.layers)
         inner = [h.detach() for h in inner]
         gradients = problem.gradient(surrogate, [x, *eta])
         grad_x, grads = gradients[0], gradients[1:]
@@ -154,11 +167,30 @@ class SearchedGates:
             pulls = list(torch.autograd.grad(constraint.sum(), eta))
         descent = [column(state.beta, g) * p - g for g, p in zip(grads, pulls, strict=True)]
         new_eta, clock = self._move_eta(problem, [e.detach() for e in eta], descent, state.perturbed, t + 1)
-        loss = constraint.detach()
-        beta = torch.where(loss <= self.delta_beta, state.beta - self.gamma, state.beta + self.alpha_beta * loss)
-        return Evaluation(score, grad_x, replace(
-            state, eta=new_eta, beta=beta.clamp(*self.beta_range), perturbed=clock, squares=squares
-        ))  # fmt: skip
+        recorded = (clock != state.perturbed).any(1) if self.record == "perturbed" else None
+        total = constraint.detach() + state.total if self.accumulate else constraint.detach()
+        beta = torch.where(total <= self.delta_beta, state.beta - self.gamma, state.beta + self.alpha_beta * total)
+        state = replace(
+            state, eta=new_eta, beta=beta.clamp(*self.beta_range), total=total, perturbed=clock, squares=squares
+        )
+        return Evaluation(score, grad_x, state, recorded)
+
+    def _objective(self, problem: Problem) -> Callable[[Tensor], Tensor]:
+        """What the surrogate network is evaluated with."""
+        if not self.unit_logits:
+            return problem.value
+        if not isinstance(problem.objective, Misclassify | Classify):
+            raise UsageError(
+                "unit_logits divides a classifier's logits by their norm, and this objective has none; pass "
+                "Misclassify or Classify, or leave unit_logits out"
+            )
+        other = replace(problem, objective=problem.objective.of_unit_logits())
+
+        def value(points: Tensor) -> Tensor:
+            problem.forwards += 1
+            return other.value(points)
+
+        return value
 
     def _true_eta(self, hinges: Sequence[Tensor]) -> list[Tensor]:
         return [0.5 + self.margin * torch.where(h.detach() >= 0, 1.0, -1.0).to(h) for h in hinges]
@@ -169,19 +201,20 @@ class SearchedGates:
         if not self.normalise_distance:
             return None, []
         squares = state.squares
+        gates = sigmoid_gates([e.detach() for e in eta], self.alpha)
         if self.norms == "exact" or not squares or t % self.probe_every == 0:
-            gates = sigmoid_gates([e.detach() for e in eta], self.alpha)
             if self.norms == "exact":
-                rows = problem.rows.repeat_interleave(x[0].numel())
-                wide = replace(problem, rows=rows)
-                squares = [p.square() for p in exact_norms(wide.value, x, gates, state.layers)]
+                squares = [p.square() for p in exact_norms(problem.peek, x, gates, state.layers)]
                 problem.forwards += x[0].numel()
             else:
                 fresh = estimated_squared_norms(
                     problem.value, x, gates, problem.random, t=t, layers=state.layers, hinges=inner
                 )
                 squares = [torch.lerp(a, b, self.memory) for a, b in zip(fresh, squares or fresh, strict=True)]
-        return [s.sqrt() for s in squares], squares
+        lengths = [s.sqrt() for s in squares]
+        if self.own_gate:
+            lengths = [length * gate for length, gate in zip(lengths, gates, strict=True)]
+        return [length.clamp_min(self.least_norm) for length in lengths], squares
 
     def _move_eta(
         self, problem: Problem, eta: list[Tensor], gradients: list[Tensor], clock: Tensor, t: int
@@ -191,10 +224,8 @@ class SearchedGates:
         moved = []
         for i, (e, gradient) in enumerate(zip(eta, gradients, strict=True)):
             size = norm(gradient)
-            if self.normalise_eta == "always":
-                gradient = unit(gradient)
-            elif self.normalise_eta == "above-one":
-                gradient = gradient / column(size.clamp_min(1), gradient)
+            if self.normalise_eta != "never":
+                gradient = unit(gradient, 1.0 if self.normalise_eta == "above-one" else 0.0)
             if self.perturb:
                 due = (t - clock[:, i] >= self.T_p) & (size <= self.delta)
                 if due.any():

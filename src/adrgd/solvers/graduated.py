@@ -131,7 +131,7 @@ class GraduatedGates(NoisyGates):
     def evaluate(self, problem: Problem, x: Tensor, state: Noise, t: int) -> Evaluation:
         left = self.left(problem, t, state.flat)
         if left <= 0 or not state.layers:
-            score, gradient, _ = TrueGates().evaluate(problem, x, None, t)
+            score, gradient, *_ = TrueGates().evaluate(problem, x, None, t)
             return Evaluation(score, gradient, state)
         measure = t > 0 and t % self.probe_every == 0
         kept: list[Tensor] = []

@@ -60,12 +60,12 @@ class SecantGates(NoisyGates):
     def evaluate(self, problem: Problem, x: Tensor, state: Travel, t: int) -> Evaluation:
         left = self.left(problem, t, state.flat)
         if left <= 0 or not state.layers:
-            score, gradient, _ = TrueGates().evaluate(problem, x, None, t)
+            score, gradient, *_ = TrueGates().evaluate(problem, x, None, t)
             return Evaluation(score, gradient, replace(state, h=[], square=[]))
         h: list[Tensor] = []
         if not state.h:
             with Gates(noting(h), state.layers):
-                score, gradient, _ = TrueGates().evaluate(problem, x, None, t)
+                score, gradient, *_ = TrueGates().evaluate(problem, x, None, t)
             return Evaluation(score, gradient, replace(state, x=x, h=h))
         tiny = torch.finfo(x.dtype).tiny  # a coordinate that cannot move has no length
         moved = ((x - state.x) / problem.domain.scale.clamp_min(tiny)).flatten(1).square().mean(1)

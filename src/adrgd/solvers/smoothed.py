@@ -47,7 +47,7 @@ class _AnnealedGates(ABC):
     def evaluate(self, problem: Problem, x: Tensor, state: Picked, t: int) -> Evaluation:
         left = 1 - t / (self.until * problem.steps)
         if left <= 0 or not state:
-            score, gradient, _ = TrueGates().evaluate(problem, x, None, t)
+            score, gradient, *_ = TrueGates().evaluate(problem, x, None, t)
         else:
             score, gradient = softened(problem, x, state, lambda call: self.slope(call, left))
         return Evaluation(score, gradient, state)

@@ -108,11 +108,16 @@ class Problem:
 
 
 class Evaluation(NamedTuple):
-    """A point's score under the true network, the direction of growth, and the gate rule's next state."""
+    """A point's score under the true network, the direction of growth, and the gate rule's next state.
+
+    `recorded` (B,) is given by rules that say themselves at which points they look for the best one. Their rows go on
+    after they have reached their goal, and `Solution.recorded` holds what such a rule keeps.
+    """
 
     score: Score
     gradient: Tensor
     state: Any
+    recorded: Tensor | None = None
 
 
 class GateRule(Protocol):

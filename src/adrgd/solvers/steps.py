@@ -74,12 +74,14 @@ class Normalised(_Scheduled):
 
     Attributes:
         length: in the units of x.
+        least: a shorter gradient is divided by this instead of its norm; 1 leaves it as it is.
     """
 
     length: float = 0.1
+    least: float = 0.0
 
     def move(self, problem: Problem, x: Tensor, gradient: Tensor, state: object, t: int) -> tuple[Tensor, object]:
-        return torch.add(x, unit(gradient), alpha=self.length * self.decay(problem, t)), None
+        return torch.add(x, unit(gradient, self.least), alpha=self.length * self.decay(problem, t)), None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,9 +235,9 @@ class OccupationTime(Perturbed):
         return new, Visited(torch.where(due, t, state.last_kick), points)
 
 
-def unit(gradient: Tensor) -> Tensor:
-    """gradient / ||gradient||, row by row; zero stays zero."""
-    return gradient / column(norm(gradient).clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
+def unit(gradient: Tensor, least: float = 0.0) -> Tensor:
+    """gradient / ||gradient||, row by row, or divided by `least` where the norm is below it; zero stays zero."""
+    return gradient / column(norm(gradient).clamp_min(max(least, torch.finfo(gradient.dtype).tiny)), gradient)
 
 
 def ball_noise(problem: Problem, x: Tensor, radius: float, t: int) -> Tensor:

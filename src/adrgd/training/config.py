@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from adrgd.errors import UsageError
 from adrgd.solvers import FGSM, PGD, GraduatedADR, Solver, Steepest
+from adrgd.training.augment import AUGMENT
 
 CROSSED = 2.5  # radii that the steps of a training attack cover together (Madry et al. 2018)
 CROSSED_AT_ONCE = 1.25  # radii of a single step from a random start (Wong, Rice & Kolter 2020)
@@ -41,6 +42,7 @@ class Training:
         seed: of the parameters, the order of images and the attack.
         limit: the first images only.
         test_limit: likewise, of the test images.
+        augment: a name of `AUGMENT`: how images are changed each time they are met; None leaves them as they are.
     """
 
     model: str = "mnist-cnn"
@@ -56,10 +58,13 @@ class Training:
     seed: int = 0
     limit: int | None = None
     test_limit: int | None = 1000
+    augment: str | None = None
 
     def __post_init__(self) -> None:
         if self.attack not in ATTACKS:
             raise UsageError(f"unknown attack {self.attack!r}; expected one of {', '.join(ATTACKS)}")
+        if self.augment is not None and self.augment not in AUGMENT:
+            raise UsageError(f"unknown augmentation {self.augment!r}; expected one of {', '.join(AUGMENT)}")
         if not 0 < self.eps < float("inf"):
             raise UsageError(f"eps must be positive and finite, found {self.eps}")
         if min(self.steps, self.epochs, self.batch_size) < 1 or not self.rate > 0 or not self.warmup >= 0:

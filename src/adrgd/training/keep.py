@@ -13,7 +13,9 @@ from adrgd.training.config import Training
 from adrgd.training.loop import Advance, train
 
 
-def train_and_keep(training: Training, run: Path, weights: Path, *, advance: Advance | None = None) -> dict[str, Any]:
+def train_and_keep(
+    training: Training, run: Path, weights: Path, *, device: str = "cpu", advance: Advance | None = None
+) -> dict[str, Any]:
     """Train in the folder `run`, or go on there; then write `weights` (.safetensors) and the facts beside them (.json).
 
     The facts name no folder, so that the same training writes the same ones on another machine, times aside.
@@ -21,7 +23,7 @@ def train_and_keep(training: Training, run: Path, weights: Path, *, advance: Adv
     Raises:
         AdrgdError: see `train`.
     """
-    facts = train(training, run, resume=run.exists(), advance=advance)
+    facts = train(training, run, device=device, resume=run.exists(), advance=advance)
     facts["config"] = {key: value for key, value in facts["config"].items() if key not in ("data", "test")}
     del facts["out"]
     weights.parent.mkdir(parents=True, exist_ok=True)

@@ -35,6 +35,7 @@ from adrgd.rows import RowRandom
 from adrgd.runs import Run, open_run
 from adrgd.solution import Solution
 from adrgd.solvers import PGD, Solver
+from adrgd.training.augment import AUGMENT
 from adrgd.training.checkpoint import State, load, save
 from adrgd.training.config import Training
 
@@ -192,6 +193,8 @@ def _update(
     device = next(module.parameters()).device
     x, labels = images.images[rows].to(device), images.labels[rows].to(device)
     identity = (rows + epoch * len(images)).to(device)
+    if training.augment is not None:
+        x = AUGMENT[training.augment](x, RowRandom.seeded(training.seed, identity))
     if training.solver is not None:
         share = min(1.0, (progress + 1e-3) / training.warmup) if training.warmup else 1.0
         x = adversarial(

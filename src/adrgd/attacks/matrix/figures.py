@@ -27,7 +27,8 @@ def of_cell(cell: Cell, columns: Columns) -> dict[str, Any]:
     """What one attack achieved, and what it took."""
     whole = summarise(dict(columns), {"seed": None}, out=Path())
     counts = {name: int(columns[name].sum()) for name in ("outside", "unconfirmed", "silent")}
-    return asdict(cell) | {name: whole[name] for name in KEPT} | _interval(columns) | counts
+    recorded = {name: whole[name] for name in whole if name.startswith("recorded_")}
+    return asdict(cell) | {name: whole[name] for name in KEPT} | _interval(columns) | counts | recorded
 
 
 def of_union(model: str, eps: float, found: Mapping[str, Columns]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from adrgd.errors import AdrgdError
 from adrgd.rows import column
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checked(AttackResult):
     """What an attack achieved on one batch, judged by us; one entry an image.
 
@@ -34,8 +34,12 @@ class Checked(AttackResult):
 
 def excess(case: Case, x: Tensor) -> Tensor:
     """(B,) by how much x (B, ...) leaves its ball or box, at most 0 inside; NaN where x is NaN."""
-    below, above = (case.threat.lower - x).flatten(1).amax(1), (x - case.threat.upper).flatten(1).amax(1)
-    return torch.maximum(case.threat.distance(x, case.clean) - case.threat.eps, torch.maximum(below, above))
+    ball = case.threat.distance(x, case.clean) - case.threat.eps
+    if case.threat.range is None:
+        return ball
+    lower, upper = case.threat.range
+    below, above = (lower - x).flatten(1).amax(1), (x - upper).flatten(1).amax(1)
+    return torch.maximum(ball, torch.maximum(below, above))
 
 
 def inside(case: Case, x: Tensor) -> Tensor:

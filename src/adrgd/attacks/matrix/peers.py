@@ -96,6 +96,8 @@ class Peer:
         return getattr(_auto_pgd(), self.kind)
 
     def __call__(self, case: Case) -> Checked:
+        if case.threat.range is None and self.library != "foolbox":
+            raise UsageError(f"{self.name} keeps images in [0, 1]; leave it out of evaluations without a box")
         watched = Watched(case)
         began = time.perf_counter()
         with _apart(self.seed + int(case.index[0]), case.clean.device):
@@ -172,9 +174,9 @@ def _norm(peer: Peer, case: Case, names: Mapping[str, T]) -> T:
 
 def _foolbox(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
     attack, foolbox = peer.find()(**peer.options), importlib.import_module("foolbox")
-    wrapped = foolbox.PyTorchModel(
-        model, bounds=(case.threat.lower, case.threat.upper), device=case.clean.device
-    )  # fmt: skip
+    reach = 2 * case.threat.eps  # without a box: out of every ball's reach
+    bounds = case.threat.range or (float(case.clean.min()) - reach, float(case.clean.max()) + reach)
+    wrapped = foolbox.PyTorchModel(model, bounds=bounds, device=case.clean.device)
     kind = foolbox.criteria.Misclassification if case.target is None else foolbox.criteria.TargetedMisclassification
     _, found, broken = attack(wrapped, case.clean, kind(case.goal), epsilons=case.threat.eps)
     return found, broken

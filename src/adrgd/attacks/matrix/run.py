@@ -31,7 +31,7 @@ from adrgd.attacks.matrix.entrants import Entrant, Own
 from adrgd.attacks.matrix.gradients import Usefulness, usefulness
 from adrgd.attacks.matrix.peers import Peer, check_peers, reason
 from adrgd.attacks.matrix.report import write_report
-from adrgd.attacks.threat import Norm, Threat
+from adrgd.attacks.threat import LEAVES, BoxName, Norm, Threat, of_box
 from adrgd.data import Images
 from adrgd.errors import AdrgdError, RunFolderError, UsageError
 from adrgd.gates import Gating
@@ -55,6 +55,7 @@ def run_matrix(
     eps: Sequence[float],
     norm: Norm = "linf",
     target: Target = None,
+    box: BoxName = "data",
     seed: int = 0,
     batch_size: int = 128,
     device: str = "cpu",
@@ -72,6 +73,7 @@ def run_matrix(
         models: by name.
         entrants: `Own`, `Noise` and `Peer`, among which no name comes twice.
         target: None, "next", "random" or "least-likely".
+        box: "none" for perturbed images that may leave the data's range.
         seed: of the random points at which gradients are looked at; attacks bring their own.
         config: what else decides the results of all cells.
         require_gates: stop if an activation of a model has no gate under one of our own gated solvers.
@@ -83,7 +85,8 @@ def run_matrix(
         RunFolderError: `out` belongs to another evaluation, or is damaged.
     """
     models = {name: Logits(model) for name, model in models.items()}
-    threats = _threats(eps, norm, target)
+    boxed: dict[str, Any] = {} if box == "data" else {"box": box}
+    threats = [Threat(norm=norm, eps=value, target=target, **of_box(boxed)) for value in eps]
     names = [entrant.name for entrant in entrants]
     for what, found in (("model", list(models)), ("eps", list(eps)), ("attack", names)):
         if len(set(found)) < len(found) or not found:
@@ -103,6 +106,7 @@ def run_matrix(
         **(config or {}),
         "norm": norm,
         "target": target,
+        **boxed,
         "seed": seed,
         "batch_size": batch_size,
         "device": device,
@@ -140,10 +144,6 @@ def run_matrix(
         folder.write_text("summary.json", json.dumps(summary, indent=2) + "\n")
         write_report(folder, cells, summary)
     return summary
-
-
-def _threats(eps: Sequence[float], norm: Norm, target: Target) -> list[Threat]:
-    return [Threat(norm=norm, eps=value, target=target) for value in eps]
 
 
 def _lists(models: Mapping[str, nn.Module], eps: Sequence[float], attacks: list[str]) -> dict[str, Any]:
@@ -195,6 +195,7 @@ def _summary(
             unions.append(figures.of_union(model, eps, found))
     return {
         "images": len(images),
+        **({"box": None, "box_sentence": LEAVES} if config.get("box") == "none" else {}),
         "skipped_images": list(images.skipped),
         "cells": [figures.of_cell(cell, columns) for cell, columns in cells.items()],
         "unions": unions,

@@ -32,10 +32,12 @@ def tables(summary: dict[str, Any]) -> list[Table]:
     found = []
     for union in summary["unions"]:
         place = (union["model"], union["eps"])
-        rows = [_row(cell, union) for cell in summary["cells"] if (cell["model"], cell["eps"]) == place]
+        cells = [cell for cell in summary["cells"] if (cell["model"], cell["eps"]) == place]
+        rows = [row for cell in cells for row in _rows(cell, union)]
         rows.append(_union(union))
         config = summary["config"]
         goal = "untargeted" if config["target"] is None else f"target {config['target']}"
+        goal += ", no box" if config.get("box") == "none" else ""
         found.append(Table(f"{union['model']}, {config['norm']} eps {union['eps']:g}, {goal}", HEADER, rows))
     return found
 
@@ -61,7 +63,7 @@ def markdown(summary: dict[str, Any]) -> str:
     data = f" of `{config['data']}`" if "data" in config else ""
     lines = [
         "# Evaluation", "",
-        f"{summary['images']} images{data}, seed {config['seed']}. {LEGEND}", "",
+        f"{summary['images']} images{data}, seed {config['seed']}. {LEGEND}{_unboxed(summary)}", "",
     ]  # fmt: skip
     for table in tables(summary):
         lines += [f"## {table.title}", "", _line(table.header), _line(["---"] + ["---:"] * (len(table.header) - 1))]
@@ -83,6 +85,17 @@ def markdown(summary: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _rows(cell: dict[str, Any], union: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A cell's row, and another for the points that its solver's own rule records."""
+    if "recorded_success_rate" not in cell:
+        return [_row(cell, union)]
+    recorded = (
+        f"{cell['attack']}, recorded as released", f"{cell['recorded_success_rate']:.4f}",
+        _range(cell["recorded_interval_95"]), *[""] * (len(HEADER) - 3),
+    )  # fmt: skip
+    return [_row(cell, union), recorded]
+
+
 def _row(cell: dict[str, Any], union: dict[str, Any]) -> tuple[str, ...]:
     count = cell["images"]
     return (
@@ -102,6 +115,10 @@ def _union(union: dict[str, Any]) -> tuple[str, ...]:
 
 def _range(interval: list[float]) -> str:
     return f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def _unboxed(summary: dict[str, Any]) -> str:
+    return f" There was {summary['box_sentence']}." if "box_sentence" in summary else ""
 
 
 def _line(cells: tuple[str, ...] | list[str]) -> str:
