@@ -1,7 +1,7 @@
 """What `import adrgd` offers, by name; nothing else."""
 
 from adrgd.data import Images, load_data
-from adrgd.domain import Box, Everywhere, L2Ball, LinfBall
+from adrgd.domain import Box, Everywhere, L0Ball, L1Ball, L2Ball, LinfBall, Masked
 from adrgd.errors import (
     AdrgdError,
     AdrgdWarning,
@@ -57,8 +57,11 @@ __all__ = [
     "GraduatedMomentum",
     "GraduatedSecant",
     "Images",
+    "L0Ball",
+    "L1Ball",
     "L2Ball",
     "LinfBall",
+    "Masked",
     "Misclassify",
     "MissingExtraError",
     "Model",

@@ -77,7 +77,7 @@ def maximize(
     solver = GraduatedADR() if solver is None else as_solver(solver)
     if not hasattr(domain, "bind") or inspect.isclass(domain):
         raise UsageError(
-            f"domain must be a Box, a LinfBall, an L2Ball or Everywhere, found {type(domain).__name__}; for a ball of "
+            f"domain must be a Box, a ball, a Masked one or Everywhere, found {type(domain).__name__}; for a ball of "
             "radius r around x0 pass LinfBall(x0, r)"
         )
     steps, restarts, seed = as_count(steps, "steps"), as_count(restarts, "restarts"), as_integer(seed, "seed")
