@@ -36,21 +36,21 @@ entry("QuickGelu", [node("QuickGelu", domain="com.microsoft")], "silu")
 entry("HardSigmoid of torch", [node("HardSigmoid", alpha=1 / 6)], "hardsigmoid")
 entry("Mish", [node("Mish")], "mish", 18)
 entry("Shrink soft", [node("Shrink", bias=0.5)], "softshrink")
-entry("Shrink between", [node("Shrink", lambd=0.7, bias=0.2)], "hardshrink|heaviside|heaviside")
+entry("Shrink between", [node("Shrink", lambd=0.7, bias=0.2)], "hardshrink|sign|sign")
 entry("Selu of others", [node("Selu", alpha=1.5, gamma=1.2)], "elu")
 entry("Max with zero", [node("Max", "x z")], "relu", z=0)
 entry("ReduceMax", [node("ReduceMax", axes=[1])], "amax")
-entry("ArgMax", [node("ArgMax", "x", "i", axis=1), node("Cast", "i", to=TensorProto.FLOAT)], "amax|heaviside")
+entry("ArgMax", [node("ArgMax", "x", "i", axis=1), node("Cast", "i", to=TensorProto.FLOAT)], "amax|sign")
 entry(
     "Cast to whole numbers",
     [node("Cast", "x", "i", to=TensorProto.INT32), node("Cast", "i", to=TensorProto.FLOAT)],
     "trunc",
 )
-entry("Greater", [node("Greater", "x c", "b"), node("Cast", "b", to=TensorProto.FLOAT)], "heaviside", c=0.25)
+entry("Greater", [node("Greater", "x c", "b"), node("Cast", "b", to=TensorProto.FLOAT)], "sign", c=0.25)
 entry(
     "Not LessOrEqual",
     [node("LessOrEqual", "x c", "b"), node("Not", "b", "n"), node("Cast", "n", to=TensorProto.FLOAT)],
-    "heaviside",
+    "sign",
     c=0.25,
 )
 entry(
@@ -61,11 +61,11 @@ entry(
         node("And", "a b", "n"),
         node("Cast", "n", to=TensorProto.FLOAT),
     ],
-    "heaviside|heaviside|relu",
+    "sign|sign|relu",
     c=-0.5,
     d=0.5,
 )
-entry("Hardmax", [node("Hardmax", axis=1)], "amax|heaviside")
+entry("Hardmax", [node("Hardmax", axis=1)], "amax|sign")
 entry("QuantizeLinear", [node("QuantizeLinear", "x s", "q"), node("DequantizeLinear", "q s")], "round|clamp", s=0.1)
 entry("SiLU", [node("Sigmoid", "x", "s"), node("Mul", "x s")], "silu, written out")
 entry(

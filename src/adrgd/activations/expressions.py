@@ -242,8 +242,6 @@ def _combined(
 
     def run(t: Tensor) -> Tensor:
         numbers = [value.run(t) if isinstance(value, Expression) else value for value in values]
-        if name == "heaviside" and isinstance(numbers[1], float):
-            numbers[1] = t.new_tensor(numbers[1])  # which takes no plain number
         result: Tensor = func(*numbers[:count], **dict(zip(words, numbers[count:], strict=True)))
         return result
 

@@ -12,6 +12,9 @@ from adrgd.errors import ModelError
 MOST = 100_000
 """Nodes that functions may come to: a function that calls another twice, which does the same, soon fills the memory."""
 
+DEEPEST = 100
+"""Functions that call each other."""
+
 ROUNDS = 8
 """Definitions inside of definitions."""
 
@@ -89,10 +92,10 @@ def _check_size(model: onnx.ModelProto, source: str) -> None:
         total = 0
         for node in nodes:
             name = (node.domain, node.op_type)
-            if name in above:
+            if name in above or len(above) > DEEPEST:
                 raise ModelError(
-                    f"expected functions in {source!r} that end, found that {node.op_type!r} calls itself; export the "
-                    "model without functions"
+                    f"expected functions in {source!r} that end, found that {node.op_type!r} calls itself, or others "
+                    f"more than {DEEPEST} levels deep; export the model without functions"
                 )
             if name in bodies and name not in sizes:
                 sizes[name] = size(bodies[name], (*above, name))

@@ -89,7 +89,7 @@ def _in_four_bits(x: Tensor) -> Tensor:
     for edge, height in ((0.75, 0.5), (1.75, 0.5), (3.5, 1.0)):
         near = near + height * (size >= edge)
     near = near * x.detach().sign()
-    return near.detach() + x - x.detach()
+    return near.detach() + (x - x.detach()).nan_to_num(0.0, 0.0, 0.0)
 
 
 OVERFLOW = {torch.float8_e4m3fn: 464 / 448, torch.float8_e4m3fnuz: 248 / 240, torch.float8_e5m2: 61440 / 57344,

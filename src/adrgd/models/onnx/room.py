@@ -34,6 +34,11 @@ NORMS = {
 FILLED = {aten.zeros, aten.ones, aten.full, aten.empty}
 """Made of a size alone."""
 
+ALIKE = {
+    aten.cumprod, aten.cumsum, aten.flip, aten.sort, aten.tril, aten.triu,
+}  # fmt: skip
+"""They make as much as they take, and places beside it; torch works some out by squares, on shapes alone as well."""
+
 STEPPED = {aten.arange, aten.linspace, aten.range}
 """Of which fractions decide how long they are."""
 
@@ -119,7 +124,7 @@ def _at_most(packet: Any, args: tuple[Any, ...]) -> int | None:
         return _of_size(first)
     if not isinstance(first, Tensor):
         return None
-    if packet in NORMS:
+    if packet in NORMS or packet in ALIKE:
         return 2 * first.numel()
     if packet in POOLS:
         pad = args[3] if len(args) > 3 else [0]
@@ -135,6 +140,8 @@ def _at_most(packet: Any, args: tuple[Any, ...]) -> int | None:
     for arg in args[1:]:
         if isinstance(arg, Tensor):
             most *= 1 if arg.shape == first.shape else max(1, arg.numel())
+        elif isinstance(arg, list) and any(isinstance(one, Tensor) for one in arg):  # indices
+            most *= prod(max(1, one.numel()) for one in arg if isinstance(one, Tensor))
         elif isinstance(arg, int | list):
             most *= _of_size(arg, more=1)
         elif isinstance(arg, float) and packet in STEPPED:
@@ -164,6 +171,9 @@ def _convolved(x: Tensor, weight: Tensor, bias: Any, stride: Any, pad: Any, dila
 
 def _check(func: Any, kind: _Kind, args: tuple[Any, ...], kwargs: dict[str, Any], made: int) -> None:
     """See that what an operator makes is within the limit, by running it on shapes alone."""
+    if kind.packet in ALIKE:
+        limits.check("computed", made + args[0].numel() * WIDTH * (2 if kind.packet is aten.sort else 1))
+        return
     shadow = {key: _shadow(value) for key, value in kwargs.items()}
     if kind.makes and "device" not in kwargs:
         shadow["device"] = "meta"

@@ -11,6 +11,7 @@ from torch import Tensor
 from adrgd.models.onnx.kernels import Builder, Kernel, Reach, Site
 from adrgd.models.onnx.kinds import BOOL
 from adrgd.models.onnx.operators.arithmetic import unary
+from adrgd.models.onnx.operators.comparison import step
 
 IDENTITY = Kernel(lambda x: x, (0,), Reach.POINT)
 
@@ -107,9 +108,7 @@ def shrink(site: Site) -> Kernel:
         return Kernel(lambda x: F.softshrink(x, width), (0,), Reach.POINT)
 
     def run(x: Tensor) -> Tensor:
-        zero = x.new_zeros(())
-        outside = torch.heaviside(x - width, zero) - torch.heaviside(-x - width, zero)
-        return F.hardshrink(x, width) - bias * outside
+        return F.hardshrink(x, width) - bias * (step(x - width, 0.0) - step(-x - width, 0.0))
 
     return Kernel(run, (0,), Reach.POINT)
 
