@@ -151,6 +151,20 @@ def test_a_disagreement_with_onnxruntime_is_an_error(tmp_path: Path, monkeypatch
         load(model([node("Relu")], VECTOR), tmp_path)
 
 
+def test_outputs_are_compared_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all digits cancel, as in the difference of two networks, onnxruntime's rounding is no disagreement."""
+    nodes = [node("Mul", "x c", "a"), node("Add", "a c", "b"), node("Sub", "b a", "d"), node("Sub", "d c")]
+    net = load(model(nodes, VECTOR, c=np.full((1, 6), 12345.678, dtype=np.float32)), tmp_path)
+    assert float(net(torch.ones(1, 6, dtype=torch.float64)).abs().max()) < 1e-9
+    row = np.array([[1e3, 1e3, 1e3, 1e-2, 1e3, 1e3]], dtype=np.float32)
+    proto = model([node("Mul", "x c")], VECTOR, c=row)
+    load(proto, tmp_path)
+    honest = verify._run
+    monkeypatch.setattr(verify, "_run", lambda *args: [out * np.where(row < 1, 1.5, 1) for out in honest(*args)])
+    with pytest.raises(ModelError, match=r"output 3"):
+        load(proto, tmp_path)
+
+
 NETWORKS = [
     "cifar10/sri_resnet_a.onnx",
     "vnncomp/acasxu/onnx/ACASXU_run2a_1_2_batch_2000.onnx.gz",
