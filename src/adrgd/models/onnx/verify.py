@@ -82,7 +82,8 @@ def _rounding(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
     near = (x * (1 + SHAKE * noise)).float()
     with torch.no_grad():
         single, double = copy.deepcopy(net).float()(near), net(near.double())
-    return (single.double() - double).abs().nan_to_num(0, 0, 0).reshape(NEAR, -1).amax(0)
+    apart: torch.Tensor = (single.double() - double).abs().nan_to_num(0, 0, 0).reshape(NEAR, -1)
+    return apart.amax(0)
 
 
 def _agree(found: torch.Tensor, expected: torch.Tensor, allowed: torch.Tensor) -> bool:
