@@ -45,7 +45,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "cifar10-pgd": CIFAR | {"attack": "pgd"},
     "cifar10-fgsm": CIFAR | {"attack": "fgsm"},
     "cifar10-natural": CIFAR | {"attack": "none"},
-    "cifar10-vgg11-natural": VGG11 | {"attack": "none", "epochs": 3},
+    "cifar10-vgg11-natural": VGG11 | {"attack": "none", "epochs": 2},
     "cifar10-vgg11-fgsm-rs": VGG11 | {"attack": "fgsm-rs", "steps": 1, "epochs": 3},
     "cifar10-vgg19-natural": VGG19 | {"attack": "none"},
     "cifar10-vgg19-pgd": VGG19 | {"attack": "pgd", "warmup": 5.0},
