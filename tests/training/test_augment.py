@@ -15,7 +15,6 @@ from adrgd.training.augment import AUGMENT, REACH, shift, shift_and_mirror
 
 from .test_loop import SMALL, stop_at, weights
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:.*has no test images")
 
 
