@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import torch
 import tyro
+from docstring_parser import parse as docs
 
 from adrgd.domain import as_eps
 from adrgd.errors import UsageError
@@ -146,10 +147,15 @@ def _values(solver: Any) -> dict[str, Any]:
 def _flags(solver: Any) -> Any:
     """The solver's dataclass with `gates` and `step` narrowed to its own rules, so that their fields become flags."""
     hints = get_type_hints(type(solver))
+    # the words about a field stand with the class that it comes from, where tyro does not look
+    words = {
+        part.arg_name: part.description for kind in type(solver).__mro__ for part in docs(kind.__doc__ or "").params
+    }
     fields: list[Any] = []
     for name, value in _values(solver).items():
         inner = name in ("gates", "step")
-        kind: Any = Annotated[type(value), tyro.conf.arg(name="")] if inner else hints[name]
+        found = tyro.conf.arg(name="") if inner else tyro.conf.arg(help=words.get(name))
+        kind: Any = Annotated[type(value) if inner else hints[name], found]
         fields.append((name, kind, dataclasses.field(default=value)))
     made = dataclasses.make_dataclass("Tuning", fields, frozen=True, kw_only=True)
     made.__doc__ = type(solver).__doc__
