@@ -146,6 +146,7 @@ FINE: dict[str, tuple[Case, str]] = {
     "the norm with a capital": (lambda g: g.attack(eps=0.5, norm="L2"), ""),
     "eps of the whole range": (lambda g: g.search(domain=LinfBall(g.x, 8, Box(0, 1))), "across the whole range of 1"),
     "eps of the whole range in L2": (lambda g: g.attack(eps=8, norm="l2"), "across the whole range of 6"),
+    "eps of some pixels": (lambda g: g.attack(eps=8, norm="l0", solver="pgd"), ""),
     "a target in NumPy": (lambda g: g.attack(eps=0.2, target=np.int64(1)), ""),
     # settings
     "steps in NumPy": (lambda g: g.attack(steps=np.int32(3)), ""),

@@ -82,7 +82,11 @@ class StandardSearch:
         low, high = (float(bound) for bound in (box.lower.min(), box.upper.max()))  # type: ignore[union-attr]
         threat = Threat(eps=eps, lower=low, upper=high, target=None if target is None else "least-likely")
         found = attack_batch(
-            logits, clean, action, Attack(threat=threat, solver=Standard(budget=self.budget), loss=loss, seed=seed)
+            logits,
+            clean,
+            action,
+            Attack(threat=threat, solver=Standard(budget=self.budget), loss=loss, seed=seed),
+            check=False,
         )
         return Found(found.adversarial, found.forward_passes + found.backward_passes)
 
