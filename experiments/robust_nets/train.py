@@ -5,8 +5,8 @@
     python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-pgd        # half an hour
     python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-fgsm
     python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-natural
-    python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-vgg11-natural      # minutes
-    python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-vgg11-fgsm-rs      # minutes
+    python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-vgg11-natural      # ten minutes
+    python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-vgg11-fgsm-rs      # ten minutes
     python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-vgg19-natural --device cuda
     python experiments/robust_nets/train.py CIFAR10_FOLDER --kind cifar10-vgg19-pgd --device cuda
 
@@ -45,7 +45,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "cifar10-pgd": CIFAR | {"attack": "pgd"},
     "cifar10-fgsm": CIFAR | {"attack": "fgsm"},
     "cifar10-natural": CIFAR | {"attack": "none"},
-    "cifar10-vgg11-natural": VGG11 | {"attack": "none", "epochs": 2},
+    "cifar10-vgg11-natural": VGG11 | {"attack": "none", "epochs": 8},
     "cifar10-vgg11-fgsm-rs": VGG11 | {"attack": "fgsm-rs", "steps": 1, "epochs": 3},
     "cifar10-vgg19-natural": VGG19 | {"attack": "none"},
     "cifar10-vgg19-pgd": VGG19 | {"attack": "pgd", "warmup": 5.0},
