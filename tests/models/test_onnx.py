@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx_cases import CASES, IMAGE, VECTOR, f32, ints, model, node
 from recorder import Recorder
 
@@ -149,6 +149,34 @@ def test_a_disagreement_with_onnxruntime_is_an_error(tmp_path: Path, monkeypatch
     monkeypatch.setattr(verify, "_run", lambda *_: [np.full(6, 5.0)])
     with pytest.raises(ModelError, match="what onnxruntime does"):
         load(model([node("Relu")], VECTOR), tmp_path)
+
+
+def branch(*nodes: onnx.NodeProto, **constants: np.ndarray) -> onnx.GraphProto:
+    held = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    return helper.make_graph(
+        [*nodes], "branch", [], [helper.make_tensor_value_info("r", TensorProto.FLOAT, None)], held
+    )
+
+
+def test_one_of_two_graphs_is_run_for_each_row(tmp_path: Path) -> None:
+    """By a sum over the row; both see what stands outside of them, and use the same names."""
+    ways = {
+        "then_branch": branch(node("Mul", "x k", "t"), node("Relu", "t", "r"), k=f32(1, 6)),
+        "else_branch": branch(node("Sub", "x k", "t"), node("Tanh", "t", "r"), k=f32(1, 6)),
+    }
+    choice = [node("ReduceSum", "x", "s", keepdims=0), node("Greater", "s z", "c"), node("If", "c", "y", **ways)]
+    assert_batches(model(choice, VECTOR, z=np.float32(0)), tmp_path)
+    constant = [node("Greater", "one z", "c"), node("If", "c", "y", **ways)]
+    assert_batches(model(constant, VECTOR, z=np.float32(0), one=np.float32(1)), tmp_path)
+
+
+def test_older_files_say_where_axes_begin(tmp_path: Path) -> None:
+    """Up to opset 6, which onnxruntime does not run any more."""
+    c, x = f32(4), torch.from_numpy(f32(3, 4, 6, 5)).double()
+    for op, function in (("Add", torch.add), ("Mul", torch.mul), ("Sub", torch.sub), ("Div", torch.div)):
+        net = load(model([node(op, "x c", axis=1, broadcast=1)], IMAGE, 6, c=c), tmp_path)
+        wanted = function(x, torch.from_numpy(c).double().reshape(-1, 1, 1))
+        torch.testing.assert_close(net(x).view_as(wanted), wanted)
 
 
 def test_outputs_are_compared_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,17 @@ def unary(run: Callable[[Tensor], Tensor]) -> Builder:
 
 
 def binary(run: Callable[[Tensor, Tensor], Tensor]) -> Builder:
-    return lambda _: Kernel(run, (0, 1), Reach.POINT)
+    return lambda site: Kernel(run, pair(site), Reach.POINT)
+
+
+def pair(site: Site) -> tuple[int | Tensor, ...]:
+    """Two inputs; before opset 7 the second one says at which axis of the first its own begin."""
+    axis = site.attribute("axis", None)
+    behind = 0 if axis is None or site.node.opset >= 7 else site.rank() - site.axis(axis) - site.rank(1)
+    if behind <= 0:
+        return (0, 1)
+    given = site.constant(1)
+    return (0, 1) if given is None else (0, given.reshape(*given.shape, *[1] * behind))
 
 
 def folded(run: Callable[[Tensor, Tensor], Tensor], *, mean: bool = False) -> Builder:
@@ -40,7 +50,7 @@ def divide(site: Site) -> Kernel:
     # whole numbers are divided by truncation; they occur in the arithmetic of shapes
     if site.whole():
         return Kernel(lambda a, b: torch.div(a, b, rounding_mode="trunc"), (0, 1), Reach.POINT)
-    return Kernel(torch.true_divide, (0, 1), Reach.POINT)
+    return Kernel(torch.true_divide, pair(site), Reach.POINT)
 
 
 def modulo(site: Site) -> Kernel:
