@@ -122,6 +122,8 @@ def test_an_unknown_operator_is_named_with_its_node(tmp_path: Path) -> None:
         ([node("Cast", to=TensorProto.STRING)], VECTOR, {}, "another type"),
         ([node("NonZero")], VECTOR, {}, "computed from the model's input"),
         ([node("Relu", "x", "p y")], IMAGE, {}, "first 1 outputs"),
+        ([node("If", "c", "y")], VECTOR, {"c": np.array(True)}, "lacks its condition or one of its two graphs"),
+        ([node("Loop", "n c x", "y")], VECTOR, {"n": ints(2), "c": np.array(True)}, "'Loop' of opset 17 .node 'y'."),
     ],
 )
 def test_graphs_that_cannot_be_run(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import onnx
 import torch
 from torch import Tensor
 
@@ -112,26 +113,32 @@ class Compiler:
 
     def _compile_choice(self, node: Node) -> None:
         """One of two graphs, where a constant says which; else both, and a choice between what they return."""
+        names = ("then_branch", "else_branch")
+        graphs = [node.attributes.get(name) for name in names]
+        if len(node.inputs) != 1 or not all(isinstance(graph, onnx.GraphProto) for graph in graphs):
+            raise ModelError(f"{node} lacks its condition or one of its two graphs; export the model again")
         condition = self._lookup(node.inputs[0], node)
-        branches = [body(node.attributes[name], node.opset) for name in ("then_branch", "else_branch")]
+        branches = [body(graph, node.opset) for graph in graphs]
+        if any(len(branch.outputs) != len(node.outputs) for branch in branches):
+            raise ModelError(f"{node} has other outputs than its two graphs; export the model again")
         if not condition.varies:
-            chosen = self._run_inside(branches[0] if bool(condition.example.any()) else branches[1])
+            chosen = self._run_inside(branches[0] if bool(condition.example.any()) else branches[1], node)
             self.values.update(zip(node.outputs, chosen, strict=True))
             return
-        both = [self._run_inside(branch) for branch in branches]
+        both = [self._run_inside(branch, node) for branch in branches]
         for place, name in enumerate(node.outputs):
             ways = [f"{name} of way {number} in {node.name}" for number in range(2)]
             self.values.update(zip(ways, (results[place] for results in both), strict=True))
             self._compile_node(replace(node, op="Where", inputs=(node.inputs[0], *ways), outputs=(name,)))
 
-    def _run_inside(self, inner: Body) -> list[Value]:
+    def _run_inside(self, inner: Body, outer: Node) -> list[Value]:
         """The results of a graph inside of this one, which sees its names; its own end with it."""
         outside = dict(self.values)
         for name, tensor in inner.constants.items():
             self._add(name, tensor, varies=False, kind=inner.kinds[name])
         for node in inner.nodes:
             self._compile_node(node)
-        results = [self.values[name] for name in inner.outputs]
+        results = [self._lookup(name, outer) for name in inner.outputs]
         self.values = outside
         return results
 

@@ -37,7 +37,9 @@ def expanded(model: onnx.ModelProto, known: Container[str], *, source: str) -> o
             model = onnx.inliner.inline_selected_functions(_typed(model), open_ones, False, True)
             if [node.op_type for node in model.graph.node] == [node.op_type for node in before]:
                 break
-    except (RuntimeError, TypeError, ValueError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # of the package `onnx`, whose errors have no common base
         raise ModelError(
             f"expected functions in {source!r} that can be written out, found: {str(error).partition(chr(10))[0]}; "
             "export the model without functions"
