@@ -113,9 +113,9 @@ class Compiler:
 
     def _compile_choice(self, node: Node) -> None:
         """One of two graphs, where a constant says which; else both, and a choice between what they return."""
-        names = ("then_branch", "else_branch")
-        graphs = [node.attributes.get(name) for name in names]
-        if len(node.inputs) != 1 or not all(isinstance(graph, onnx.GraphProto) for graph in graphs):
+        found = [node.attributes.get(name) for name in ("then_branch", "else_branch")]
+        graphs = [graph for graph in found if isinstance(graph, onnx.GraphProto)]
+        if len(node.inputs) != 1 or len(graphs) != len(found):
             raise ModelError(f"{node} lacks its condition or one of its two graphs; export the model again")
         condition = self._lookup(node.inputs[0], node)
         branches = [body(graph, node.opset) for graph in graphs]
