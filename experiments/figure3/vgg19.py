@@ -45,7 +45,8 @@ def commands(options: Options) -> list[list[str]]:
         weights = out / "weights"
         images = ["--limit", str(SMOKE_UPDATES * SMOKE_IMAGES), "--batch-size", str(SMOKE_IMAGES), "--epochs", "1"]
         train = [*images, "--out", str(weights), "--runs", str(out / "training")]
-        attack = ["--limit", "2", "--steps", "2", "--budget", "50", "--out", str(out), "--runs", str(out / "attacks")]
+        attack = ["--limit", "2", "--steps", "2", "--solvers", "pgd-fixed", "pgd", "adr-paper", "graduated"]
+        attack += ["--out", str(out), "--runs", str(out / "attacks")]
     device = ["--device", options.device]
     script = [sys.executable, str(HERE.parent / "robust_nets" / "train.py"), str(options.folder)]
     trained = [[*script, "--kind", f"cifar10-vgg19-{kind}", *device, *train] for kind in KINDS]
