@@ -136,7 +136,7 @@ def test_bad_usage_is_one_line(
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["rl", "dance"], 2, "unknown command 'rl dance'; expected one of train, play"),
+        (["rl", "dance"], 2, "unknown command 'rl dance'; expected one of train, attack, play"),
         (["rl", "play"], 2, "--run"),
         (["rl", "play", "--run", "nowhere"], 1, "not a folder of `adrgd rl train`"),
     ],

@@ -63,7 +63,9 @@ class Lanes:
         return self.budget - int((self.best.forwards + self.best.backwards)[image].max()) if len(image) else 0
 
     def logits(self, image: Tensor) -> Tensor:
-        """(n, C) at the best points of these images (n,): one forward pass."""
+        """(n, C) at the best points of these images (n,): one forward pass, none where there are no images."""
+        if not len(image):
+            return self.case.logits[image]
         self.best.forwards[image] += 1
         with torch.no_grad():
             return self.case.model(self.best.x[image])
