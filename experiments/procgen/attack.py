@@ -43,7 +43,9 @@ LABELS = {
     "none": "the agent alone", "noise": "uniform noise", "fgsm": "FGSM", "pgd": "PGD", "adr": "ADR-GD (paper)",
     "graduated": "GraduatedADR", "secant": "GraduatedADR, secant", "standard": "standard",
 }  # fmt: skip
-GOALS = ("paper", "margin", "worst")
+GOALS = ("paper", "worst", "margin")
+MOST = ("pgd", "graduated")
+"""The solvers that are run with the other goals as well, at the middle eps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +54,13 @@ class Options:
 
     game: tuple[Literal["fruitbot", "coinrun"], ...] = GAMES
     eps: tuple[str, ...] = ("1/255", "3/255", "5/255")
-    solver: tuple[str, ...] = ("none", "noise", "pgd", "graduated", "fgsm", "adr", "secant", "standard")
-    """In this order."""
-    other_goals: tuple[str, ...] = ("pgd", "graduated")
-    """Solvers that are run with the goals margin and worst as well, at the middle eps."""
+    solver: tuple[str, ...] = ("none", "pgd", "graduated", "noise", "adr", "secant", "fgsm", "standard")
+    """In this order, at the middle eps first."""
     passes: int = 10
     """Of each solver for each observation; standard, which needs at least 50, has those."""
     episodes: int = 100
+    limit: int = 200
+    """Steps of an episode, of which a game's own limit is 1000: an agent that is stuck would be attacked for long."""
     seed: int = 0
     greedy: bool = False
     """The best action instead of one drawn from the policy, as Procgen's agents act."""
@@ -69,23 +71,27 @@ class Options:
 
 
 def conditions(options: Options) -> Iterator[tuple[str, str, str]]:
-    """Solver, goal and eps of each."""
-    for solver in options.solver:
-        for eps in options.eps[:1] if solver == "none" else options.eps:
-            yield solver, "paper", eps
-    middle = options.eps[len(options.eps) // 2]
+    """Solver, goal and eps of each, those that say most first; the ensemble, which costs most, comes last."""
+    middle = len(options.eps) // 2
+    sizes = [options.eps[middle], *options.eps[:middle:-1], *options.eps[:middle]]
+    for eps in sizes:
+        for solver in options.solver:
+            if solver != "standard" and (solver != "none" or eps == sizes[0]):
+                yield solver, "paper", eps
     for goal in GOALS[1:]:
-        for solver in options.other_goals:
-            yield solver, goal, middle
+        for solver in MOST:
+            yield solver, goal, sizes[0]
+    for eps in sizes if "standard" in options.solver else ():
+        yield "standard", "paper", eps
 
 
-def siege(options: Options, game: str, solver: str, goal: Any, eps: str) -> Siege:
+def siege(options: Options, game: str, solver: str, goal: Any, eps: str, out: Path) -> Siege:
     """What `adrgd rl attack` is to do."""
     return Siege(
         policy=HERE / "policies" / f"{game}.safetensors", env=f"procgen:{game}", eps=float(as_eps(eps)),  # type: ignore[arg-type]
         solver=solver, goal=goal, passes=max(50, options.passes) if solver == "standard" else options.passes,
-        episodes=options.episodes, side_by_side=min(64, options.episodes), sample=not options.greedy, controls=False,
-        run=Run(seed=options.seed, threads=1),
+        episodes=options.episodes, side_by_side=options.episodes, limit=options.limit, sample=not options.greedy,
+        controls=False, run=Run(seed=options.seed, threads=1, resume=out.exists()),
     )  # fmt: skip
 
 
@@ -96,7 +102,7 @@ def run(options: Options) -> None:
             for solver, goal, eps in bar.track(list(conditions(options)), description=game):
                 out = options.work / f"{game}-{solver}-{goal}-{eps.replace('/', 'of')}"
                 if not (out / SUMMARY).exists():
-                    found = besiege(siege(options, game, solver, goal, eps), out, bar)["found"][solver]
+                    found = besiege(siege(options, game, solver, goal, eps, out), out, bar)["found"][solver]
                     print(game, solver, goal, eps, json.dumps(found), flush=True)
                     collect(options, game)
 
@@ -184,13 +190,14 @@ def _differences(options: Options, found: Found) -> list[str]:
 
 def _draw(options: Options, axis: Any, game: str, found: Found) -> None:
     alone = _rewards(found, "none", "paper", "0")
-    at = [0.0, *(float(as_eps(eps)) * 255 for eps in options.eps)]  # type: ignore[arg-type]
     for solver, label in LABELS.items():
-        cells = [_rewards(found, solver, "paper", eps) for eps in options.eps]
-        if solver == "none" or not all(len(cell) for cell in cells):
+        sizes = [eps for eps in options.eps if (solver, "paper", eps) in found]
+        if solver == "none" or not sizes:
             continue
-        ends = np.array([interval(cell) for cell in (alone, *cells)])
-        (line,) = axis.plot(at, [cell.mean() for cell in (alone, *cells)], marker="o", markersize=3, label=label)
+        cells = [alone, *(_rewards(found, solver, "paper", eps) for eps in sizes)]
+        at = [0.0, *(float(as_eps(eps)) * 255 for eps in sizes)]  # type: ignore[arg-type]
+        ends = np.array([interval(cell) for cell in cells])
+        (line,) = axis.plot(at, [cell.mean() for cell in cells], marker="o", markersize=3, label=label)
         axis.fill_between(at, *ends.T, alpha=0.12, color=line.get_color(), linewidth=0)
     axis.set(title=game, xlabel="eps in grey levels of 255")
 

@@ -137,6 +137,14 @@ def test_the_same_seed_gives_the_same_episodes_and_each_environment_its_share(gl
     assert len(more.episodes) == 6
 
 
+def test_a_limit_of_steps(glancing: Any) -> None:
+    world, victim = world_of(GLANCE, glancing)
+    siege = play_siege(victim, world, Perturbation(eps=0, solver="none"), episodes=4, limit=5)
+    assert [(one.length, one.reward) for one in siege.episodes] == [(5, 5.0)] * 4
+    with pytest.raises(UsageError, match="5 episodes in 4 environments"):
+        play_siege(victim, world, Perturbation(eps=0, solver="none"), episodes=5, limit=5)
+
+
 def test_rows_do_not_depend_on_those_beside_them(glancing: Any) -> None:
     world, victim = world_of(GLANCE, glancing)
     seen = world.reset()

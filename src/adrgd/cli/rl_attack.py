@@ -52,6 +52,8 @@ class Siege:
     """Whole ones."""
     side_by_side: int = 64
     """Environments that are played in one batch."""
+    limit: int | None = None
+    """End an episode after that many steps, with what it has brought so far; needs --side-by-side as --episodes."""
     sample: bool = False
     """Draw actions from the policy instead of taking the best."""
     whole: bool = False
@@ -119,8 +121,9 @@ def besiege(options: Siege, out: Path, bar: Progress) -> dict[str, Any]:
         "adrgd": __version__, "policy": options.policy.name, "env": options.env, "eps": options.eps,
         "solver": describe(solver, options.solver) if not isinstance(solver, str) else {"name": options.solver},
         "goal": options.goal, "passes": options.passes, "steps": steps, "episodes": options.episodes,
-        "side_by_side": count, "sample": options.sample, "whole": options.whole, "frames": frames,
-        "normalise": options.normalise and options.normalise.name, "controls": options.controls, "seed": seed,
+        "side_by_side": count, "limit": options.limit, "sample": options.sample, "whole": options.whole,
+        "frames": frames, "normalise": options.normalise and options.normalise.name, "controls": options.controls,
+        "seed": seed,
     }  # fmt: skip
     conditions: dict[str, Any] = {options.solver: solver}
     if options.controls:
@@ -134,7 +137,8 @@ def besiege(options: Siege, out: Path, bar: Progress) -> dict[str, Any]:
         world = make_world(options.env, count, seed=seed, frames=frames)
         siege = play_siege(
             victim_of(policy, world.observation_space, normalise=normalise), world, way, episodes=options.episodes,
-            seed=seed, sample=options.sample, advance=lambda ended, _: bar.update(task, completed=before + ended),
+            seed=seed, sample=options.sample, limit=options.limit,
+            advance=lambda ended, _: bar.update(task, completed=before + ended),
         )  # fmt: skip
         world.close()
         return summary_of(siege) | {"each": [asdict(one) for one in siege.episodes]}

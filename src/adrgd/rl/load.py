@@ -20,6 +20,8 @@ from adrgd.rl.impala import Impala
 from adrgd.rl.training import load_run
 
 KIND = "adrgd impala policy"
+SHARED = ("pi_features_extractor.", "vf_features_extractor.")
+"""Names under which a policy lists the weights of its `features_extractor` once more."""
 
 
 def impala_policy(
@@ -46,7 +48,8 @@ def save_policy(policy: Any, file: Path, note: dict[str, Any]) -> None:
     own = policy.features_extractor_kwargs
     about = {"kind": KIND, "shape": list(shape), "actions": actions, "channels": list(own["channels"])}
     about |= {"stride": own["stride"]} | note
-    halves = {name: value.half().contiguous() for name, value in policy.state_dict().items()}
+    state = {name: value for name, value in policy.state_dict().items() if not name.startswith(SHARED)}
+    halves = {name: value.half().contiguous() for name, value in state.items()}
     write_with(file, lambda path: save_file(halves, path, {"about": json.dumps(about)}))
 
 
@@ -92,9 +95,12 @@ def _weights(file: Path) -> Any:
         with safe_open(file, "pt") as stream:
             about = json.loads(stream.metadata()["about"])
             weights = {name: stream.get_tensor(name).float() for name in stream.keys()}  # noqa: SIM118
+        own = [name for name in weights if name.startswith("features_extractor.")]
         if about["kind"] != KIND:
             raise ValueError(f"kind {about['kind']!r}")
         policy = impala_policy(tuple(about["shape"]), about["actions"], tuple(about["channels"]), about["stride"])
+        for shared in SHARED:
+            weights |= {name.replace("features_extractor.", shared): weights[name] for name in own}
         policy.load_state_dict(weights)
     except Exception as error:  # each part has errors of its own
         raise ModelError(

@@ -69,6 +69,7 @@ def play_siege(
     episodes: int,
     seed: int = 0,
     sample: bool = False,
+    limit: int | None = None,
     advance: Advance | None = None,
     watch: Callable[[Tensor], object] | None = None,
 ) -> Siege:
@@ -79,6 +80,7 @@ def play_siege(
     Args:
         world: freshly made; with the same seed, every perturbation meets the same episodes' starts.
         sample: draw actions from the policy instead of taking the best.
+        limit: end an episode after that many steps with what it has brought so far; each environment plays one then.
         watch: given what is shown in each step, one row for each environment that still plays.
 
     Returns:
@@ -91,6 +93,11 @@ def play_siege(
     if sample and not victim.samples:
         raise UsageError("the policy has no probabilities of actions to draw from; leave --sample out")
     count = world.num_envs
+    if limit is not None and (limit < 1 or episodes > count):
+        raise UsageError(
+            f"a limit of steps must be at least 1, and ends no more than one episode an environment; found {limit}, "
+            f"and {episodes} episodes in {count} environments; play as many side by side"
+        )
     left = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
     seen = np.asarray(world.reset())
     rewards, lengths = np.zeros(count), np.zeros(count, dtype=int)
@@ -110,7 +117,7 @@ def play_siege(
         later, gained, done, _ = world.step(actions)
         seen = np.asarray(later)
         rewards, lengths, time = rewards + gained, lengths + 1, time + 1
-        for k in np.flatnonzero(done):
+        for k in np.flatnonzero(done | (lengths == limit) if limit else done):
             if left[k]:
                 found[k].append(Episode(float(rewards[k]), int(lengths[k])))
                 left[k] -= 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BaseModel
 from stable_baselines3.dqn.policies import DQNPolicy
 from torch import Tensor
 
@@ -92,9 +92,12 @@ def victim_of(policy: Any, shown: spaces.Space[Any], *, normalise: Any = None) -
         samples, scaled = isinstance(actions, spaces.Discrete), policy.squash_output
 
         def outputs(x: Tensor) -> Tensor:
-            found: Any = policy.get_distribution(seen(x))
-            logits: Tensor = found.distribution.logits if isinstance(actions, spaces.Discrete) else found.mode()
-            return logits.flatten(1)
+            if isinstance(actions, spaces.Box):
+                means: Tensor = policy.get_distribution(seen(x)).mode()
+                return means.flatten(1)
+            features = BaseModel.extract_features(policy, seen(x), policy.pi_features_extractor)
+            logits: Tensor = policy.action_net(policy.mlp_extractor.forward_actor(features))  # of no rows as well
+            return logits
 
     elif isinstance(policy, DQNPolicy):
 
