@@ -35,8 +35,8 @@ from adrgd import load_data, load_model
 from adrgd.attacks import Attack, Threat
 from adrgd.attacks.case import Case
 from adrgd.attacks.matrix import Own, Peer
-from adrgd.attacks.threat import Norm
 from adrgd.data import Images
+from adrgd.domain import Norm
 from adrgd.files import write_text
 from adrgd.rows import take
 

@@ -84,6 +84,12 @@ def test_l0_of_pixels_changes_all_channels_of_few_places() -> None:
     assert ball.contains(IMAGE + change).tolist() == [False, True]
 
 
+def test_l0_with_a_number_of_changes_for_each_row() -> None:
+    x, centre = torch.arange(1.0, 5.0).expand(2, 4), torch.zeros(2, 4)
+    found = L0Ball(centre, torch.tensor([1, 3]), Box(0.0, 9.0)).bind(x).project(x)
+    assert found.tolist() == [[0, 0, 0, 4], [0, 2, 3, 4]]
+
+
 def test_a_mask_of_pixels_is_given_once_for_all_channels() -> None:
     mask = torch.tensor([[True, False], [False, False]])
     bound = Masked(L1Ball(IMAGE, 9.0, Box(0.0, 1.0)), mask, IMAGE).bind(IMAGE)

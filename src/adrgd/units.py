@@ -8,24 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adrgd.domain import L1Ball, L2Ball, LinfBall
+from adrgd.domain import Ball, Norm, across, norm_of
 from adrgd.errors import AdrgdWarning
 
-NORMS = {LinfBall: "linf", L2Ball: "l2", L1Ball: "l1"}
 GREY = 16.0  # images in units of their spread stay below, those of 0 to 255 do not
 
 
-def warn_of_reach(eps: float, width: float, numbers: int, norm: str) -> None:
-    """Say that a ball of this radius holds the whole box, whose sides are `width` long in `numbers` dimensions.
+def warn_of_reach(eps: float, width: float, shape: torch.Size, norm: Norm) -> None:
+    """Say that a ball of this radius holds the whole box, whose sides are `width` long, for rows of this shape.
 
     Numbers of coordinates have no unit to mistake.
     """
-    if norm == "l0":
-        return
-    across = width * {"linf": 1.0, "l2": numbers**0.5, "l1": float(numbers)}[norm]
-    if width > 0 and eps >= across:
+    whole = across(norm, width, shape)
+    if norm != "l0" and width > 0 and eps >= whole:
         warnings.warn(
-            f"eps {eps:g} reaches across the whole range of {across:g}, so that every input is allowed; for images in "
+            f"eps {eps:g} reaches across the whole range of {whole:g}, so that every input is allowed; for images in "
             "[0, 1] the eps of 8 grey levels is 8/255",
             AdrgdWarning,
             stacklevel=4,
@@ -45,11 +42,10 @@ def warn_of_grey(x: Tensor) -> None:
 
 def warn_of_units(domain: Any, x0: Tensor) -> None:
     """Say what looks like a mistake of units in a ball around x0 (B, ...)."""
-    norm = next((name for kind, name in NORMS.items() if isinstance(domain, kind)), None)
-    if norm is None:
+    if not isinstance(domain, Ball):
         return
     if domain.box is None:
         warn_of_grey(x0)
     else:
         width = float((torch.as_tensor(domain.box.upper) - torch.as_tensor(domain.box.lower)).max())
-        warn_of_reach(float(torch.as_tensor(domain.eps).min()), width, x0[0].numel(), norm)
+        warn_of_reach(float(torch.as_tensor(domain.eps).min()), width, x0.shape[1:], norm_of(domain))

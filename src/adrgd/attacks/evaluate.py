@@ -153,7 +153,7 @@ def attack_batch(
     model = fitted(as_model(model), images, output)
     threat = attack.threat
     if check and threat.range is not None:
-        warn_of_reach(threat.eps, threat.range[1] - threat.range[0], images[0].numel(), threat.norm)
+        warn_of_reach(threat.eps, threat.range[1] - threat.range[0], images.shape[1:], threat.norm)
     elif check:
         warn_of_grey(images)
     with only_in_eval_mode():

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from adrgd.attacks.case import Case, finite_logits
-from adrgd.attacks.threat import Norm, Threat
-from adrgd.domain import Box, Domain, L1Ball, L2Ball, LinfBall
+from adrgd.attacks.threat import Threat
+from adrgd.domain import Box, Domain, Norm, across, ball
 from adrgd.errors import UsageError
 from adrgd.given import as_count, as_images, as_integer, as_labels, as_model, as_solver
 from adrgd.maximize import maximize
@@ -137,8 +137,7 @@ class _Search:
         self.case, self.minimum, self.runs = case, minimum, 0
         clean = case.clean
         width = minimum.upper - minimum.lower
-        numbers = clean[0].numel() if len(clean) else 1
-        self.whole = {"linf": width, "l2": width * numbers**0.5, "l1": width * numbers}[minimum.norm]
+        self.whole = across(minimum.norm, width, clean.shape[1:])
         self.best = clean.clone()
         broken = case.broken(case.logits.argmax(1))
         self.above = torch.where(broken, 0.0, torch.inf).double()
@@ -159,7 +158,7 @@ class _Search:
         radius, case = self._radius(rows), self.case
         x = self.best[rows]
         solution = maximize(
-            _Clearly(case, rows), x, domain=_ball(self.minimum, case.clean[rows], radius), solver=self.minimum.solver,
+            _Clearly(case, rows), x, domain=self._ball(rows, radius), solver=self.minimum.solver,
             steps=self.minimum.steps, seed=self.minimum.seed, identity=case.index[rows] + self.runs * 2**40,
             first_restart=1 if self.runs % 2 else 0, check=False,
         )  # fmt: skip
@@ -201,6 +200,9 @@ class _Search:
         wider = torch.where(below > 0, below * GROWTH, first).clamp_max(self.whole)
         return torch.where(above.isinf(), wider, (above + below) / 2)
 
+    def _ball(self, rows: Tensor, radius: Tensor) -> Domain:
+        return ball(self.minimum.norm, self.case.clean[rows], radius, Box(self.minimum.lower, self.minimum.upper))
+
     def _distance(self, rows: Tensor, x: Tensor) -> Tensor:
         return self.case.threat.distance(x, self.case.clean[rows])
 
@@ -216,8 +218,3 @@ class _Clearly:
         image = self.image[rows]
         logits = self.case.model(x)
         return Score(self.case.loss(logits, self.case.goal[image]), self.case.clearly_broken(logits, image))
-
-
-def _ball(minimum: Minimum, clean: Tensor, radius: Tensor) -> Domain:
-    balls: dict[str, Callable[[Tensor, Tensor, Box], Domain]] = {"linf": LinfBall, "l2": L2Ball, "l1": L1Ball}
-    return balls[minimum.norm](clean, radius, Box(minimum.lower, minimum.upper))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from adrgd.domain import Box, Domain, L0Ball, L1Ball, L2Ball, LinfBall, as_eps
+from adrgd.domain import Box, Domain, Norm, as_eps, as_norm, ball, distance
 from adrgd.errors import UsageError
 from adrgd.rows import RowRandom
-
-Norm = Literal["linf", "l2", "l1", "l0"]
 
 NO_BOX: dict[str, None] = {"lower": None, "upper": None}
 """What makes a `Threat` without a box."""
@@ -23,21 +20,6 @@ BoxName = Literal["data", "none"]
 """Where perturbed images may be, besides their ball: in the range of the data, or anywhere."""
 
 LEAVES = "no box: perturbed images are bounded by the ball alone and may leave the data's range"
-
-
-def as_norm(given: object) -> Norm:
-    """Our name of the norms "linf", "Linf", "inf", infinity, "l2", "L2", 2 and their kin.
-
-    Raises:
-        UsageError: another norm.
-    """
-    norms: dict[str, Norm] = {"linf": "linf", "inf": "linf"}
-    for number in get_args(Norm)[1:]:
-        norms |= {number: number, number[1:]: number, f"{number[1:]}.0": number}
-    try:
-        return norms[str(given).lower()]
-    except KeyError:
-        raise UsageError(f"unknown norm {given!r}; expected linf, l2, l1 or l0") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,21 +83,11 @@ class Threat:
 
     def around(self, x: Tensor) -> Domain:
         """The allowed inputs around clean inputs x (B, ...)."""
-        box = None if self.range is None else Box(*self.range)
-        if self.norm == "l0" and box is not None:
-            return L0Ball(x, int(self.eps), box, pixels=x.dim() > 2)
-        balls: dict[str, Callable[[Tensor, float, Box | None], Domain]] = {"linf": LinfBall, "l2": L2Ball, "l1": L1Ball}
-        return balls[self.norm](x, self.eps, box)
+        return ball(self.norm, x, self.eps, None if self.range is None else Box(*self.range))
 
     def distance(self, x: Tensor, clean: Tensor) -> Tensor:
         """(B,) the size of each perturbation in the threat's norm, in float64."""
-        difference = x.double() - clean.double()
-        if self.norm == "l0":
-            changed = difference != 0
-            return (changed.any(1) if x.dim() > 2 else changed).flatten(1).sum(1).double()
-        order = {"linf": torch.inf, "l2": 2, "l1": 1}[self.norm]
-        lengths: Tensor = torch.linalg.vector_norm(difference.flatten(1), order, dim=1)
-        return lengths
+        return distance(self.norm, x, clean)
 
     def targets(self, labels: Tensor, logits: Tensor, index: Tensor, seed: int) -> Tensor | None:
         """(B,) the class each image is to be turned into, or None for an untargeted attack.

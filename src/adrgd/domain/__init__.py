@@ -1,23 +1,19 @@
 """Where inputs may be: boxes, balls in four norms, masks, or everywhere."""
 
-from adrgd.domain.balls import (
-    BoundBox,
-    BoundDomain,
-    BoundL2Ball,
-    Box,
-    Domain,
-    Everywhere,
-    L2Ball,
-    LinfBall,
-    as_eps,
-    round_down,
-    round_up,
-)
+from adrgd.domain.ball import Ball, as_eps
+from adrgd.domain.box import BoundBox, Box, round_down, round_up
+from adrgd.domain.everywhere import Everywhere
 from adrgd.domain.l0 import L0Ball
 from adrgd.domain.l1 import L1Ball
+from adrgd.domain.l2 import BoundL2Ball, L2Ball
+from adrgd.domain.linf import LinfBall
 from adrgd.domain.masked import Masked
+from adrgd.domain.norms import NORMS, Norm, across, as_norm, ball, distance, norm_of
+from adrgd.domain.protocol import BoundDomain, Domain
 
 __all__ = [
+    "NORMS",
+    "Ball",
     "BoundBox",
     "BoundDomain",
     "BoundL2Ball",
@@ -29,7 +25,13 @@ __all__ = [
     "L2Ball",
     "LinfBall",
     "Masked",
+    "Norm",
+    "across",
     "as_eps",
+    "as_norm",
+    "ball",
+    "distance",
+    "norm_of",
     "round_down",
     "round_up",
 ]

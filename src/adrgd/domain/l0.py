@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adrgd.domain.balls import BoundBox, Box, ball, ball_as_given
+from adrgd.domain.ball import ball, ball_as_given
+from adrgd.domain.box import BoundBox, Box
+from adrgd.domain.protocol import Value
 from adrgd.errors import DomainError
-from adrgd.rows import RowRandom
+from adrgd.rows import RowRandom, column
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,13 @@ class L0Ball:
 
     Attributes:
         centre: (B, ...).
-        k: how many.
+        k: how many; one number, or (B,).
         box: what each coordinate is kept in.
         pixels: the rows are images (channels, height, width): k counts pixels, all of whose channels may change.
     """
 
     centre: Tensor
-    k: float
+    k: Value
     box: Box
     pixels: bool = False
 
@@ -39,27 +41,29 @@ class L0Ball:
         if self.pixels and x.dim() < 3:
             raise DomainError(f"expected images (B, channels, ...) to count pixels of, found shape {tuple(x.shape)}")
         most = x[0, 0].numel() if self.pixels else x[0].numel()
-        if isinstance(self.k, Tensor) or int(self.k) != self.k or not 1 <= self.k <= most:
+        k = torch.as_tensor(self.k, dtype=torch.float64, device=x.device)
+        if wrong := k[(k != k.floor()) | (k < 1) | (k > most)].tolist():
             what = "pixels" if self.pixels else "coordinates"
-            raise DomainError(f"expected k to be a whole number of {what} from 1 to {most}, found {self.k}")
-        return BoundL0Ball(centre, box, int(self.k), self.pixels)
+            raise DomainError(f"expected k to be a whole number of {what} from 1 to {most}, found {wrong[0]:g}")
+        if k.dim() > 1 or (k.dim() == 1 and len(k) != len(x)):
+            raise DomainError(f"k has shape {tuple(k.shape)}; expected one number, or one for each of {len(x)} rows")
+        return BoundL0Ball(centre, box, k.long().expand(len(x)), self.pixels)
 
 
 @dataclass(frozen=True)
 class BoundL0Ball:
-    """Points that differ from `centre` (B, ...) in at most `k` coordinates or pixels, inside `box`."""
+    """Points that differ from `centre` (B, ...) in at most `k` (B,) coordinates or pixels, inside `box`."""
 
     centre: Tensor
     box: BoundBox
-    k: int
+    k: Tensor
     pixels: bool
 
     @property
     def scale(self) -> Tensor:
         # as long, in the Euclidean norm, as k coordinates that move by half of their range
         most = self.centre[0, 0].numel() if self.pixels else self.centre[0].numel()
-        share: float = (self.k / most) ** 0.5
-        return self.box.reach * share
+        return self.box.reach * column((self.k / most).sqrt(), self.centre).to(self.centre)
 
     def project(self, x: Tensor) -> Tensor:
         """Nearest is the point that keeps the k changes whose loss would cost most."""
@@ -88,6 +92,8 @@ class BoundL0Ball:
         """Which k coordinates or pixels have the largest positive worth, as a mask of the rows' shape."""
         together = worth.sum(1, keepdim=True) if self.pixels else worth
         flat = together.flatten(1)
-        at = flat.topk(self.k, dim=1).indices
-        chosen = torch.zeros_like(flat, dtype=torch.bool).scatter_(1, at, True) & (flat > 0)
+        most = int(self.k.max()) if len(flat) else 1
+        at = flat.topk(most, dim=1).indices
+        counted = torch.arange(most, device=flat.device) < self.k[:, None]
+        chosen = torch.zeros_like(flat, dtype=torch.bool).scatter_(1, at, counted) & (flat > 0)
         return chosen.view_as(together).expand_as(worth)

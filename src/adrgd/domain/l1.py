@@ -1,4 +1,4 @@
-"""A ball in the sum of absolute changes, cut by a box."""
+"""A ball in the sum of absolute changes."""
 
 from __future__ import annotations
 
@@ -7,34 +7,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adrgd.domain.balls import BoundBox, Box, Value, ball, ball_as_given, pulled_in
+from adrgd.domain.ball import Ball, BoundBall
+from adrgd.domain.box import BoundBox
 from adrgd.rows import RowRandom, column
 
 
 @dataclass(frozen=True)
-class L1Ball:
+class L1Ball(Ball):
     """sum |x - centre| <= eps over a row, cut by `box` when one is given; eps is a number or (B,)."""
 
-    centre: Tensor
-    eps: Value
-    box: Box | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in ball_as_given(self.centre, self.eps, self.box).items():
-            object.__setattr__(self, name, value)
-
     def bind(self, x: Tensor) -> BoundL1Ball:
-        centre, eps, box = ball(self.centre, self.eps, self.box, x)
+        centre, eps, box = self.fitted(x)
         return BoundL1Ball(centre, eps, box)
 
 
 @dataclass(frozen=True)
-class BoundL1Ball:
+class BoundL1Ball(BoundBall):
     """Balls in the sum of absolute changes around `centre` (B, ...), of radius `eps` (B,) in float64, cut by `box`."""
-
-    centre: Tensor
-    eps: Tensor
-    box: BoundBox | None
 
     @property
     def scale(self) -> Tensor:
@@ -50,12 +39,8 @@ class BoundL1Ball:
         size = torch.minimum((change.abs() - less).clamp_min_(0), room)
         moved = (self.centre.double() + change.sign() * size).to(x)
         moved = moved if self.box is None else self.box.project(moved)
-        nearest = pulled_in(moved, self.centre, self.eps, self._distance)
+        nearest = self.pulled_in(moved)
         return torch.where(column(self.contains(x), x), x, nearest)
-
-    def contains(self, x: Tensor) -> Tensor:
-        within = self._distance(x) <= self.eps
-        return within if self.box is None else within & self.box.contains(x)
 
     def sample(self, random: RowRandom, label: str = "start") -> Tensor:
         shape, dtype = tuple(self.centre.shape[1:]), self.centre.dtype
@@ -86,7 +71,7 @@ class BoundL1Ball:
     def _widest(box: BoundBox) -> Tensor:
         return (box.high - box.low).double().flatten(1).amax(1)
 
-    def _distance(self, x: Tensor) -> Tensor:
+    def distance(self, x: Tensor) -> Tensor:
         return (x.double() - self.centre.double()).abs().flatten(1).sum(1)
 
 

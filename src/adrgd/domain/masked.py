@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adrgd.domain.balls import BoundDomain, Domain
+from adrgd.domain.protocol import BoundDomain, Domain
 from adrgd.errors import DomainError
 from adrgd.rows import RowRandom
 

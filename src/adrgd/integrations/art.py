@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adrgd.attacks.standard import Standard
-from adrgd.attacks.threat import as_norm
+from adrgd.domain import as_norm
 from adrgd.errors import ModelError, UsageError, optional
 from adrgd.given import as_labels
 from adrgd.integrations.perturb import Method, as_radius, perturb

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from adrgd.attacks.standard import Standard
-from adrgd.attacks.threat import Norm
+from adrgd.domain import Norm
 from adrgd.errors import DataError, ModelError, UsageError, optional
 from adrgd.integrations.perturb import Method, as_radius, perturb
 from adrgd.solvers import Solver

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from adrgd.attacks.evaluate import Attack, attack_batch
 from adrgd.attacks.standard import Standard, find_attacker
-from adrgd.attacks.threat import Norm, Threat
-from adrgd.domain import as_eps
+from adrgd.attacks.threat import Threat
+from adrgd.domain import Norm, as_eps
 from adrgd.errors import DataError, ModelError, UsageError
 from adrgd.gates.call import HALF
 from adrgd.given import as_labels, check_classes
