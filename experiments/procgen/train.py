@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import csv
 import io
+import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ import numpy as np
 import stable_baselines3 as sb3
 import torch
 import tyro
+from safetensors import safe_open
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
@@ -32,7 +34,7 @@ from torch import nn
 from adrgd.errors import AdrgdError, UsageError
 from adrgd.files import write_text, write_with
 from adrgd.rl.impala import CHANNELS
-from adrgd.rl.load import impala_arguments, save_policy
+from adrgd.rl.load import impala_arguments, load_policy, save_policy
 from adrgd.rl.procgen import EASY_LEVELS, Procgen
 from adrgd.rl.vector import Vectorised
 
@@ -60,6 +62,8 @@ class Options:
     entropy: float = 0.01
     gamma: float = 0.999
     lam: float = 0.95
+    policy: Path | None = None
+    """Begin with these weights, of a run whose checkpoint is gone: its frames are counted, its optimiser is fresh."""
 
 
 class Curve(BaseCallback):
@@ -102,7 +106,7 @@ def save(options: Options, model: Any, rows: list[dict[str, Any]]) -> None:
     state = {
         "policy": model.policy.state_dict(), "optimizer": model.policy.optimizer.state_dict(),
         "frames": model.num_timesteps, "returns": [float(scale.mean), float(scale.var), float(scale.count)],
-        "options": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items() if k != "out"},
+        "options": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items() if not isinstance(v, Path)},
         "rows": rows,
     }  # fmt: skip
     write_with(options.out / "checkpoint.pt", lambda file: torch.save(state, file))
@@ -139,6 +143,11 @@ def train(options: Options) -> None:
         model.num_timesteps = state["frames"]
         scale = model.get_env().ret_rms
         scale.mean, scale.var, scale.count = (np.float64(value) for value in state["returns"])
+    elif options.policy is not None:
+        earlier = load_policy(options.policy)
+        model.policy.load_state_dict(earlier.state_dict())
+        with safe_open(str(options.policy), "pt") as weights:
+            model.num_timesteps = json.loads(weights.metadata()["about"])["frames"]
     left = options.frames - model.num_timesteps
     if left > 0:
         model.learn(left, callback=Curve(options, rows), reset_num_timesteps=False)

@@ -54,11 +54,15 @@ def test_what_cannot_be_trained(spec: str) -> None:
         new_model(spec)
 
 
+LARGER = {"cifar-vgg11-quarter": 2.4e6}
+"""Bytes of weights, where more than 2 MB were agreed on."""
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_a_small_network_is_small_and_keeps_its_rows_apart(name: str) -> None:
-    """Weights of at most 2.5 MB go into the repository; attacks work on batches of independent rows."""
+    """Weights of at most 2 MB go into the repository; attacks work on batches of independent rows."""
     model = new_model(name)
-    assert 4 * sum(parameter.numel() for parameter in model.module.parameters()) < 2.5e6
+    assert 4 * sum(parameter.numel() for parameter in model.module.parameters()) < LARGER.get(name, 2e6)
     check_model(model.module.eval(), torch.rand(3, *(model.input_shape or ())))
 
 
