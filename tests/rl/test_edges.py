@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -18,9 +19,10 @@ from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
-from adrgd import UsageError
-from adrgd.rl import TD3, Agent, RefineConfig, attack_policy, refined_policy
+from adrgd import AdrgdWarning, UsageError
+from adrgd.rl import DDPG, TD3, Agent, Perturbation, RefineConfig, attack_policy, refined_policy, siege, victim_of
 from adrgd.rl.agent import agent_of
+from adrgd.rl.environments import play_all
 from adrgd.rl.training import Training, train
 
 from .worlds import REACH, agent, quick
@@ -107,9 +109,55 @@ def test_what_is_no_world_for_the_agent(form: str, pusher: Agent) -> None:
     assert sentence in str(refused.value)
 
 
+class Endless(Blank):
+    """Its episodes never end."""
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__()
+
+    def step(self, action: Any) -> Any:
+        return *super().step(action)[:2], False, False, {}
+
+
+gymnasium.register("Endless-v0", entry_point=Endless)
+
+
+def _rest(seen: Any, t: int = 0) -> Any:
+    return np.zeros((len(seen), 2))
+
+
+def test_episodes_without_an_end_are_cut(pusher: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a limit is given, as it says; otherwise late, and with a word about it."""
+    steady = Agent(pusher.actor, pusher.critic, ACTIONS.low, ACTIONS.high)
+    found = attack_policy(steady, Endless, 0.1, steps=2, episodes=2, limit=5)
+    assert [one.length for one in (*found.attacked, *found.clean)] == [5] * 4
+    with pytest.warns(AdrgdWarning, match="1 episode of Endless-v0 had not ended after 7 steps, and count with what"):
+        assert play_all([gymnasium.make("Endless-v0")], _rest, [0], longest=7)[0].length == 7
+    training = Training(
+        env="Endless-v0", steps=10, evaluate_every=10, episodes=1, update_every=5, batch_size=4, net=(4,), limit=3
+    )
+    train(training, tmp_path / "run")
+    assert pq.read_table(tmp_path / "run/evaluations.parquet")["length"].to_pylist() == [3]
+    monkeypatch.setattr(siege, "LONGEST", 4)
+    policy = agent(env="Endless-v0").policy
+    for episodes, context in (
+        (2, pytest.warns(AdrgdWarning, match="2 episodes of the environment had not ended after 4 steps")),
+        (3, pytest.raises(UsageError, match="play as many episodes side by side")),
+    ):
+        world = siege.make_world("Endless-v0", 2)
+        with context:
+            victim, way = victim_of(policy, world.observation_space), Perturbation(eps=0, solver="none")
+            played = siege.play_siege(victim, world, way, episodes=episodes)
+            assert [one.length for one in played.episodes] == [4, 4]
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
+        ({"limit": 0}, "limit must be at least 1"),
+        ({"episodes": 2.5}, "episodes must be a whole number"),
         ({"episodes": 0}, "episodes must be at least 1"),
         ({"eps": float("nan")}, "eps must be finite"),
         ({"scale": np.ones(2)}, r"one for each coordinate of observations of shape \(3,\)"),
@@ -190,6 +238,18 @@ def test_an_action_that_cannot_move() -> None:
         refined_policy(plain)
     with pytest.raises(UsageError, match=CANNOT_MOVE):
         attack_policy(plain, lambda: Blank(VECTOR, FIXED), 0.1)
+
+
+@pytest.mark.parametrize("refined", [None, quick()], ids=["plain", "refined"])
+@pytest.mark.parametrize("algorithm", [TD3, DDPG])
+@pytest.mark.parametrize(
+    "actions",
+    [spaces.MultiDiscrete([3, 4]), spaces.Discrete(3), spaces.MultiBinary(2), spaces.Box(-np.inf, np.inf, (2,))],
+    ids=["several choices", "one choice", "bits", "no bounds"],
+)
+def test_actions_that_cannot_be_learnt(actions: Any, algorithm: Any, refined: Any) -> None:
+    with pytest.raises(UsageError, match="the environment has the actions .* expected a bounded Box"):
+        algorithm("MlpPolicy", Blank(VECTOR, actions), refine=refined, buffer_size=10, device="cpu")
 
 
 def test_choices_are_not_refined() -> None:

@@ -66,6 +66,8 @@ class Train:
     """Standard deviation of the exploration noise, in scaled actions."""
     net: tuple[int, ...] = (400, 300)
     """Hidden layers of actor and critics."""
+    limit: int | None = None
+    """End an episode of an evaluation after that many steps, with what it has brought so far; 30,000 unless given."""
     run: Annotated[Run, tyro.conf.arg(name="")] = field(
         default_factory=lambda: Run(threads=1)  # small networks run fastest on one
     )
@@ -86,7 +88,7 @@ class Play:
     seed: int = 0
     """Of the episode's start."""
     limit: int | None = None
-    """End after that many steps."""
+    """End after that many steps; 5,000 unless given."""
     width: int = 320
     """Of the picture, in pixels."""
     trust: bool = False
@@ -132,7 +134,7 @@ def train(options: Train) -> int:
         episodes=positive(options.episodes, "episodes"), learning_starts=options.learning_starts,
         update_every=positive(options.update_every, "update-every"),
         batch_size=positive(options.batch_size, "batch-size"), learning_rate=options.learning_rate,
-        noise=options.noise, net=options.net,
+        noise=options.noise, net=options.net, limit=options.limit and positive(options.limit, "limit"),
     )  # fmt: skip
     out = run.folder(options.env, options.algo, options.refine)
 

@@ -53,7 +53,8 @@ class Siege:
     side_by_side: int = 64
     """Environments that are played in one batch."""
     limit: int | None = None
-    """End an episode after that many steps, with what it has brought so far; needs --side-by-side as --episodes."""
+    """End an episode after that many steps, with what it has brought so far; needs --side-by-side as --episodes. 30,000
+    unless given."""
     sample: bool = False
     """Draw actions from the policy instead of taking the best."""
     whole: bool = False

@@ -11,6 +11,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from adrgd.rl.chain import Array
 from adrgd.rl.config import RefineConfig
+from adrgd.rl.environments import check_actions
 from adrgd.rl.refine import check_critic, refine
 
 COINS = 0xADD  # keeps the coin flips apart from whatever else is seeded with the same number
@@ -31,7 +32,12 @@ class _Refining(OffPolicyAlgorithm):
         self.refine = refine
         self.coins: np.random.Generator | None = None
         self.refined, self.gained = 0, 0.0
-        super().__init__(*args, **kwargs)
+        try:
+            super().__init__(*args, **kwargs)
+        except AssertionError:  # so it says that it takes no such actions
+            if (space := getattr(self, "action_space", None)) is not None:
+                check_actions(space, "the environment")
+            raise
 
     def _setup_model(self) -> None:
         saved = self.coins  # a model that was loaded brings its own

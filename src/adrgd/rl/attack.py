@@ -12,6 +12,7 @@ from torch import Tensor
 
 from adrgd.domain import LinfBall, as_eps
 from adrgd.errors import UsageError
+from adrgd.given import as_count, as_integer
 from adrgd.maximize import maximize
 from adrgd.rl.agent import Agent, agent_of
 from adrgd.rl.chain import Array
@@ -136,6 +137,7 @@ def attack_policy(
     episodes: int = 10,
     scale: Array | None = None,
     seed: int = 0,
+    limit: int | None = None,
 ) -> PolicyAttack:
     """Play episodes of a trained agent while its observations are perturbed inside an eps-ball.
 
@@ -148,19 +150,25 @@ def attack_policy(
             another, and left open.
         eps, solver, loss, steps, scale, seed: see `ObservationAttack`.
         episodes: with the starts that belong to seed, seed + 1, ...
+        limit: end an episode after that many steps with what it has brought so far; 30,000 unless given, and a warning
+            where one is cut by that.
 
     Raises:
         UsageError: the agent cannot be attacked so, or the environment cannot be made.
     """
-    if episodes < 1:
-        raise UsageError(f"episodes must be at least 1, found {episodes}")
+    episodes, seed = as_count(episodes, "episodes"), as_integer(seed, "seed")
     agent = agent_of(model)
     attack = ObservationAttack(eps=eps, solver=solver, loss=loss, steps=steps, scale=scale, seed=seed)
-    attacked = play_attacked(agent, env, attack, episodes=episodes, seed=seed)  # first: it is what may be refused
-    return PolicyAttack(play_attacked(agent, env, ObservationAttack(eps=0), episodes=episodes, seed=seed), attacked)
+    attacked, clean = (  # the attack first: it is what may be refused
+        play_attacked(agent, env, one, episodes=episodes, seed=seed, limit=limit)
+        for one in (attack, ObservationAttack(eps=0))
+    )
+    return PolicyAttack(clean, attacked)
 
 
-def play_attacked(agent: Agent, env: World, attack: ObservationAttack, *, episodes: int, seed: int) -> list[Episode]:
+def play_attacked(
+    agent: Agent, env: World, attack: ObservationAttack, *, episodes: int, seed: int, limit: int | None = None
+) -> list[Episode]:
     """Episodes under one attack, side by side where there are several environments.
 
     Raises:
@@ -171,6 +179,7 @@ def play_attacked(agent: Agent, env: World, attack: ObservationAttack, *, episod
         attack.check(agent, made[0])
         together = [seeds] if len(made) == episodes else [[one] for one in seeds]
         played = [
-            play_all(made, lambda seen, t: agent.act(attack.perturb(agent, seen, t)), starts) for starts in together
+            play_all(made, lambda seen, t: agent.act(attack.perturb(agent, seen, t)), starts, limit=limit)
+            for starts in together
         ]
     return [episode for part in played for episode in part]

@@ -12,12 +12,16 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from adrgd.errors import MissingExtraError, UsageError
+from adrgd.errors import MissingExtraError, UsageError, warn
+from adrgd.given import as_count
 from adrgd.rl.chain import Array
 
 Env = gymnasium.Env[Array, Array]
 World = str | Env | Callable[[], Env]
 """An environment's name, itself, or what makes one."""
+
+LONGEST = 30_000
+"""Steps of an episode where no limit is given: more than those of the Atari games, whose episodes are the longest."""
 
 Act = Callable[[Array], Array]
 """A policy as a function: observation -> action."""
@@ -108,7 +112,15 @@ def opened(world: World, count: int) -> Iterator[list[Env]]:
                 env.close()
 
 
-def play(env: Env, act: Act, seed: int, seen: Callable[[], object] | None = None) -> Episode:
+def play(
+    env: Env,
+    act: Act,
+    seed: int,
+    seen: Callable[[], object] | None = None,
+    *,
+    limit: int | None = None,
+    longest: int = LONGEST,
+) -> Episode:
     """One episode from the start that belongs to `seed`; `seen` is called at the start and after each step."""
 
     def act_on_one(observations: Array, t: int) -> Array:
@@ -116,19 +128,33 @@ def play(env: Env, act: Act, seed: int, seen: Callable[[], object] | None = None
             seen()
         return act(observations[0])[None]
 
-    (episode,) = play_all([env], act_on_one, [seed])
+    (episode,) = play_all([env], act_on_one, [seed], limit=limit, longest=longest)
     if seen is not None:
         seen()
     return episode
 
 
-def play_all(envs: Sequence[Env], act: Callable[[Array, int], Array], seeds: Iterable[int]) -> list[Episode]:
+def play_all(
+    envs: Sequence[Env],
+    act: Callable[[Array, int], Array],
+    seeds: Iterable[int],
+    *,
+    limit: int | None = None,
+    longest: int = LONGEST,
+) -> list[Episode]:
     """One episode in each environment, side by side.
 
     Args:
         act: takes the observations (B, S) of the episodes that still go on, and the time step.
         seeds: of each episode's start.
+        limit: end an episode after that many steps with what it has brought so far.
+        longest: the same where no limit is given, and said then: some environments never end an episode.
+
+    Raises:
+        UsageError: the limit is below one.
     """
+    if limit is not None:
+        limit = as_count(limit, "limit")
     observations = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
     rewards, lengths = [0.0] * len(envs), [0] * len(envs)
     going, t = list(range(len(envs))), 0
@@ -142,7 +168,20 @@ def play_all(envs: Sequence[Env], act: Callable[[Array, int], Array], seeds: Ite
             if not (terminated or truncated):
                 still.append(k)
         going, t = still, t + 1
+        if going and t == (limit or longest):
+            if limit is None:
+                warn(endless(envs[going[0]], len(going), t))
+            break
     return [Episode(reward, length) for reward, length in zip(rewards, lengths, strict=True)]
+
+
+def endless(world: Any, count: int, steps: int) -> str:
+    """What to say of episodes that were cut, since they had not ended by themselves."""
+    name = getattr(getattr(world, "spec", None), "id", None) or "the environment"
+    return (
+        f"{count} episode{'s' if count > 1 else ''} of {name} had not ended after {steps} steps, and count with what "
+        "they had brought so far; set a limit of steps, or give the environment one by max_episode_steps"
+    )
 
 
 def _keep_mujoco_quiet(name: str) -> None:

@@ -16,11 +16,18 @@ EVALUATIONS = "evaluations.parquet"
 EVALUATION = 0xE7A1  # keeps the starts of evaluations apart from whatever else has the same seed
 
 
-def evaluate(policy: Any, env: str, episodes: int, seed: int) -> list[dict[str, Any]]:
-    """Episodes of a policy without exploration, from the same starts for every policy; one record each."""
+def evaluate(policy: Any, env: str, episodes: int, seed: int, limit: int | None = None) -> list[dict[str, Any]]:
+    """Episodes of a policy without exploration, from the same starts for every policy; one record each.
+
+    Args:
+        limit: as in `play_all`.
+    """
     made = make_env(env)
     starts = np.random.SeedSequence([seed, EVALUATION]).generate_state(episodes) % 2**31
-    played = [play(made, lambda seen: policy.predict(seen, deterministic=True)[0], int(start)) for start in starts]
+    played = [
+        play(made, lambda seen: policy.predict(seen, deterministic=True)[0], int(start), limit=limit)
+        for start in starts
+    ]
     made.close()
     return [{"episode": k, **asdict(episode)} for k, episode in enumerate(played)]
 

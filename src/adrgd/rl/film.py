@@ -14,10 +14,11 @@ from adrgd.errors import UsageError
 from adrgd.files import writing
 from adrgd.outputs import refuse_others
 from adrgd.rl.chain import Array
-from adrgd.rl.environments import Episode, make_env, play
+from adrgd.rl.environments import Act, Episode, make_env, play
 
 MARK = b"adrgd rl play"  # in the file, so that it may be replaced
 SMOOTH = 25  # pictures a second are enough
+LONGEST = 5_000  # steps without a limit: a whole episode is kept in memory
 
 
 def film(policy: Any, env: str, out: Path, *, seed: int = 0, limit: int | None = None, width: int = 320) -> Episode:
@@ -28,7 +29,7 @@ def film(policy: Any, env: str, out: Path, *, seed: int = 0, limit: int | None =
         env: the environment's name.
         out: the file; its name ends in .gif.
         seed: of the episode's start.
-        limit: end after that many steps.
+        limit: end after that many steps; 5,000 unless given.
         width: of the picture, in pixels.
 
     Raises:
@@ -51,7 +52,8 @@ def film(policy: Any, env: str, out: Path, *, seed: int = 0, limit: int | None =
             pictures.append(_picture(_draw(made, env), width))
         time += 1
 
-    episode = play(made, lambda observation: policy.predict(observation, deterministic=True)[0], seed, seen)
+    act: Act = lambda observation: policy.predict(observation, deterministic=True)[0]  # noqa: E731
+    episode = play(made, act, seed, seen, longest=LONGEST if limit is None else limit + 1)
     made.close()
     save = partial(pictures[0].save, format="GIF", save_all=True, append_images=pictures[1:], loop=0)
     out.parent.mkdir(parents=True, exist_ok=True)

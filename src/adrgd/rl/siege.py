@@ -12,9 +12,10 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 from torch import Tensor
 
-from adrgd.errors import MissingExtraError, UsageError
+from adrgd.errors import MissingExtraError, UsageError, warn
+from adrgd.given import as_count
 from adrgd.rl.chain import Array
-from adrgd.rl.environments import Episode
+from adrgd.rl.environments import LONGEST, Episode, endless
 from adrgd.rl.perturb import Perturbation
 from adrgd.rl.procgen import PREFIX, procgen_of
 from adrgd.rl.vector import Vectorised
@@ -81,18 +82,19 @@ def play_siege(
         world: freshly made; with the same seed, every perturbation meets the same episodes' starts.
         sample: draw actions from the policy instead of taking the best.
         limit: end an episode after that many steps with what it has brought so far; each environment plays one then.
+            30,000 unless given, with a warning where one is cut by that.
         watch: given what is shown in each step, one row for each environment that still plays.
 
     Returns:
         The episodes, those of the first environment first.
 
     Raises:
-        UsageError: the policy cannot be attacked so.
+        UsageError: the policy cannot be attacked so, or an environment that was to play several episodes ends none.
     """
     perturbation.check(victim)
     if sample and not victim.samples:
         raise UsageError("the policy has no probabilities of actions to draw from; leave --sample out")
-    count = world.num_envs
+    count, episodes = world.num_envs, as_count(episodes, "episodes")
     if limit is not None and (limit < 1 or episodes > count):
         raise UsageError(
             f"a limit of steps must be at least 1, and ends no more than one episode an environment; found {limit}, "
@@ -117,7 +119,10 @@ def play_siege(
         later, gained, done, _ = world.step(actions)
         seen = np.asarray(later)
         rewards, lengths, time = rewards + gained, lengths + 1, time + 1
-        for k in np.flatnonzero(done | (lengths == limit) if limit else done):
+        cut = (lengths == (limit or LONGEST)) & ~done & (left > 0)
+        if cut.any() and limit is None:
+            _say_endless(world, int(cut.sum()), int(left[cut].max()))
+        for k in np.flatnonzero(done | cut):
             if left[k]:
                 found[k].append(Episode(float(rewards[k]), int(lengths[k])))
                 left[k] -= 1
@@ -125,6 +130,13 @@ def play_siege(
         if advance is not None:
             advance(episodes - int(left.sum()), time)
     return Siege([episode for played in found for episode in played], frames, passes)
+
+
+def _say_endless(world: VecEnv, count: int, left: int) -> None:
+    sentence = endless(world, count, LONGEST)
+    if left > 1:  # nobody can begin the next episode in the middle of this one
+        raise UsageError(f"{sentence}, and play as many episodes side by side as there are in all")
+    warn(sentence)
 
 
 def summary_of(siege: Siege) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Training:
         update_every: steps between updates, and how many are then made; 1 is Stable-Baselines3's own way, 50 is about
             twice as fast.
         noise: standard deviation of the exploration noise, in scaled actions.
+        limit: end an episode of an evaluation after that many steps; see `attack_policy`.
     """
 
     algo: Literal["td3", "ddpg"] = "td3"
@@ -70,11 +71,15 @@ class Training:
     learning_rate: float = 1e-3
     noise: float = 0.1
     net: tuple[int, ...] = (400, 300)
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         if self.algo not in ALGORITHMS:
             raise UsageError(f"unknown algorithm {self.algo!r}; expected one of {', '.join(ALGORITHMS)}")
-        least = min(self.steps, self.evaluate_every, self.episodes, self.update_every, self.batch_size, *self.net)
+        least = min(
+            self.steps, self.evaluate_every, self.episodes, self.update_every, self.batch_size, *self.net,
+            self.steps if self.limit is None else self.limit,
+        )  # fmt: skip
         if least < 1 or self.noise < 0 or self.learning_rate <= 0:
             raise UsageError("steps, episodes, sizes and the learning rate must be positive, and noise not negative")
         if self.steps % self.update_every or self.evaluate_every % self.update_every:
@@ -170,7 +175,7 @@ def _leg(model: TD3 | DDPG, training: Training, folder: Run, advance: Advance | 
     count = min(training.evaluate_every, training.steps - model.num_timesteps)
     model.learn(count, callback=_Tell(advance), reset_num_timesteps=False)
     mean_gain = (model.gained - gained) / max(1, model.refined - refined)
-    rows = evaluate(model, training.env, training.episodes, training.seed)
+    rows = evaluate(model, training.env, training.episodes, training.seed, training.limit)
     reward = float(np.mean([row["reward"] for row in rows]))
     model.logger.record("eval/mean_reward", reward)
     model.logger.dump(model.num_timesteps)
