@@ -93,13 +93,22 @@ def test_repeat_means_restarts(ours: Any) -> None:
     assert "steps=7" in repr(attack)
 
 
+@pytest.mark.parametrize("count", [0, 4])
+@pytest.mark.parametrize("epsilons", [None, [None], [0.1, None], []], ids=str)
+def test_no_epsilon_is_no_size(case: Case, ours: Any, fmodel: Any, epsilons: Any, count: int) -> None:
+    with pytest.raises(UsageError, match="expected a number or numbers as epsilons, found .*smallest_changes"):
+        ours.LinfAdrgd(steps=2)(fmodel, case.images[:count], case.labels[:count], epsilons=epsilons)
+
+
 def test_what_cannot_be_attacked(case: Case, ours: Any, fmodel: Any, foolbox: ModuleType) -> None:
     attack = ours.LinfAdrgd(steps=2)
     both = foolbox.criteria.Misclassification(case.labels) & foolbox.criteria.Misclassification(case.labels)
     with pytest.raises(UsageError, match="expected Misclassification"):
         attack(fmodel, case.images, both, epsilons=0.1)
-    with pytest.raises(NotImplementedError):
-        attack(fmodel, case.images, case.labels, epsilons=[None])
+    with pytest.raises(ModelError, match="expected a model of Foolbox, found Sequential; wrap it in PyTorchModel"):
+        attack(case.net, case.images, case.labels, epsilons=0.1)
+    with pytest.raises(UsageError, match="expected labels or a criterion, found None"):
+        attack(fmodel, case.images, None, epsilons=0.1)
     with pytest.raises(TypeError, match="unexpected keyword argument 'step'"):
         attack(fmodel, case.images, case.labels, epsilons=0.1, step=3)
     with pytest.raises(ModelError, match="images of torch"):

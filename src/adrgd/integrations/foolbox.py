@@ -59,12 +59,23 @@ class _Adrgd(FixedEpsilonAttack):
 
         Raises:
             DataError: images outside the model's bounds.
-            UsageError: an epsilon that is no number; Foolbox itself refuses None in words of its own.
+            UsageError: an epsilon that is no number, or none at all, or labels in a form that is not known.
+            ModelError: this is no model of Foolbox.
         """
         several = isinstance(epsilons, Iterable) and not isinstance(epsilons, str) and getattr(epsilons, "ndim", 1) > 0
-        sizes = [None if eps is None else as_radius(eps) for eps in (epsilons if several else [epsilons])]
+        given = list(epsilons) if several else [epsilons]
+        if not given or any(eps is None for eps in given):
+            raise UsageError(
+                f"expected a number or numbers as epsilons, found {epsilons!s:.60}: these attacks search inside a "
+                "given size; for the smallest change of each image use adrgd.attacks.minimum.smallest_changes"
+            )
+        sizes = [as_radius(eps) for eps in given]
+        if not hasattr(model, "bounds"):
+            raise ModelError(f"expected a model of Foolbox, found {type(model).__name__}; wrap it in PyTorchModel")
+        if criterion is None:
+            raise UsageError("expected labels or a criterion, found None; pass the labels of the images")
         x, restore_type = eagerpy.astensor_(inputs)
-        if not len(x) and None not in sizes:
+        if not len(x):
             raise_if_kwargs(kwargs)
             none = restore_type(eagerpy.zeros(x, (len(sizes), 0)).bool() if several else eagerpy.zeros(x, 0).bool())
             found = [restore_type(x) for _ in sizes]
