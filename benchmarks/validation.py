@@ -6,11 +6,12 @@ python benchmarks/validation.py
 from __future__ import annotations
 
 import statistics
-import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import torch
+from turns import rounds
 
 from adrgd import GraduatedADR, LinfBall, Misclassify, load_data, load_model, maximize
 from adrgd.attacks import Attack, Threat, attack_batch
@@ -18,7 +19,8 @@ from adrgd.domain import Box
 
 RESULTS = Path(__file__).parent / "results" / "validation.md"
 EPS = 0.25
-ROUNDS = 9
+ROUNDS = {20: 81, 100: 21}
+"""Pairs for each number of iterations: short runs differ by little, and by more than it from one to the next."""
 
 
 def main() -> None:
@@ -39,23 +41,18 @@ def main() -> None:
 
     lines = [
         "# What looking at a model first costs", "",
-        f"50 images of MNIST, `bundled:mnist-pgd`; medians of {ROUNDS} pairs in turns, seconds of one processor.", "",
-        "| what | with, s | without, s | slower by |", "|---|---:|---:|---:|",
+        "50 images of MNIST, `bundled:mnist-pgd`; medians of pairs in turns, seconds of one processor.", "",
+        "| what | pairs | with, s | without, s | slower by | by quarters |", "|---|---:|---:|---:|---:|---|",
     ]  # fmt: skip
     for name, run in (("attack_batch", attack), ("maximize", search)):
-        for steps in (20, 100):
-            pairs = []
-            for turn in range(ROUNDS + 1):
-                spent = {}
-                for check in (True, False) if turn % 2 else (False, True):
-                    began = time.process_time()
-                    run(steps, check)
-                    spent[check] = time.process_time() - began
-                pairs.append((spent[True], spent[False]))
-            pairs = pairs[1:]  # the first warms up
-            share = statistics.median(one / other for one, other in pairs) - 1
-            with_, without = (statistics.median(column) for column in zip(*pairs, strict=True))
-            lines.append(f"| {name}, {steps} iterations | {with_:.3f} | {without:.3f} | {100 * share:+.2f} % |")
+        for steps, pairs in ROUNDS.items():
+            run(1, True)  # warms up
+            jobs = {"with": partial(run, steps, True), "without": partial(run, steps, False)}
+            spent = rounds(jobs, repeat=pairs, quiet=False, what=f"{name}, {steps}")
+            shares = [one / other - 1 for one, other in zip(spent["with"], spent["without"], strict=True)]
+            low, middle, high = (f"{100 * share:+.2f} %" for share in statistics.quantiles(shares))
+            seconds = " | ".join(f"{statistics.median(spent[key]):.3f}" for key in jobs)
+            lines.append(f"| {name}, {steps} iterations | {pairs} | {seconds} | {middle} | {low} to {high} |")
     lines += ["", f"torch {torch.__version__}; `python benchmarks/validation.py`", ""]
     RESULTS.write_text("\n".join(lines))
     print("\n".join(lines))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
+import warnings
 from typing import Any
 
 
@@ -49,6 +51,17 @@ class AdrgdWarning(UserWarning):
 
 class RunFolderWarning(AdrgdWarning):
     """A run folder's file was damaged, or cannot be checked."""
+
+
+INSIDE = ("adrgd", "torch")  # packages between a caller and what is said to him
+
+
+def warn(sentence: str, kind: type[Warning] = AdrgdWarning) -> None:
+    """Say something once, at the line of the caller who is not of this package."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(sentence, kind, stacklevel=level)
 
 
 def optional(module: str, *, extra: str) -> Any:

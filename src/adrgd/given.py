@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import operator
-import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adrgd.errors import AdrgdWarning, DataError, ModelError, UsageError
+from adrgd.errors import DataError, ModelError, UsageError, warn
 from adrgd.gates.call import HALF
-from adrgd.models.checks import answer, probe
+from adrgd.models.checks import answer
 from adrgd.models.outputs import Logits
-from adrgd.modes import only_in_eval_mode
-from adrgd.objective import Classify, Misclassify
+from adrgd.objective import Classify, Misclassify, Score
 from adrgd.solvers import Solver, make_solver
 
 
@@ -47,9 +45,7 @@ def as_images(given: Any) -> Tensor:
     if not given.numel():
         raise DataError(f"expected at least one image, found shape {tuple(given.shape)}; pass some")
     if given.dtype in HALF:
-        warnings.warn(
-            f"images are {_short(given.dtype)}: they are searched and returned in float32", AdrgdWarning, stacklevel=3
-        )
+        warn(f"images are {_short(given.dtype)}: they are searched and returned in float32")
         given = given.float()
     images: Tensor = given.detach()
     return images
@@ -87,7 +83,7 @@ def as_labels(given: Any, count: int, device: torch.device, name: str = "labels"
     if labels.dim() == 2 and labels.shape == (count, 1):
         labels = labels[:, 0]
     if labels.dim() == 2 and len(labels) == count and _one_hot(labels):
-        warnings.warn(f"{name} are one-hot: the class of each row is taken", AdrgdWarning, stacklevel=3)
+        warn(f"{name} are one-hot: the class of each row is taken")
         labels = labels.argmax(1)
     if labels.shape != (count,):
         raise DataError(
@@ -113,12 +109,11 @@ def check_classes(labels: Tensor, classes: int, name: str = "labels") -> None:
 
 
 def as_objective(given: Any, x0: Tensor) -> Any:
-    """An objective of a classifier with its labels and its logits in any form; others as they are.
+    """An objective of a classifier with its labels and its logits in any form; others as they are. None is asked yet.
 
     Raises:
         UsageError: it cannot be called.
-        DataError: not one label a row, or labels that are no classes of the model.
-        ModelError: the model cannot take x0, or returns no logits.
+        DataError: not one label a row.
     """
     if not callable(given):
         raise UsageError(f"the objective must be a function of x that returns one number a row, found {given!r}")
@@ -127,12 +122,22 @@ def as_objective(given: Any, x0: Tensor) -> Any:
     name = "labels" if isinstance(given, Misclassify) else "targets"
     labels = as_labels(getattr(given, name), len(x0), x0.device, name)
     model = given.model if isinstance(given.model, Logits) else Logits(as_model(given.model))
-    with torch.no_grad(), only_in_eval_mode():
-        logits = answer(model, probe(x0).detach())
-    if logits.dim() != 2:
-        raise ModelError(f"the model must return logits of shape ({len(x0)}, classes), found {tuple(logits.shape)}")
-    check_classes(labels, logits.shape[1], name)
     return replace(given, model=model, **{name: labels})  # type: ignore[arg-type]
+
+
+def first_score(given: Misclassify | Classify, x: Tensor, rows: Tensor) -> Score:
+    """What a classifier's objective says of points x (B, ...), its logits and labels looked at on the way.
+
+    Raises:
+        DataError: labels that are no classes of the model.
+        ModelError: the model cannot take x, or returns no logits.
+    """
+    name, labels = ("labels", given.labels) if isinstance(given, Misclassify) else ("targets", given.targets)
+    logits = answer(given.model, x)
+    if logits.dim() != 2 or len(logits) != len(x):
+        raise ModelError(f"the model must return logits of shape ({len(x)}, classes), found {tuple(logits.shape)}")
+    check_classes(labels, logits.shape[1], name)
+    return given.judge(logits, rows)
 
 
 def as_model(given: Any) -> Any:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import warnings
 import weakref
 from contextlib import suppress
 from pathlib import Path
 
-from adrgd.errors import RunFolderError, RunFolderWarning
+from adrgd.errors import RunFolderError, RunFolderWarning, warn
 
 try:
     import fcntl
@@ -95,11 +94,10 @@ def _lock(descriptor: int, folder: Path, *, quiet: bool = False) -> None:
                 f"{folder} is being worked on by {_holder(descriptor)}; wait for it, stop it, or choose another --out"
             ) from error
         if not quiet:
-            warnings.warn(
+            warn(
                 f"the file system of {folder} keeps no locks ({error.strerror}); see to it that no other process works "
                 "there",
                 RunFolderWarning,
-                stacklevel=2,
             )
 
 

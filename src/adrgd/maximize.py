@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,13 +12,14 @@ import torch
 from torch import Tensor
 
 from adrgd.domain import BoundDomain, Domain
-from adrgd.errors import AdrgdError, AdrgdWarning, DomainError, ModelError, UsageError
+from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError, warn
 from adrgd.gates.call import HALF
 from adrgd.gates.eager import without_checkpoints
-from adrgd.given import as_count, as_integer, as_objective, as_solver, check_gradients, from_array
+from adrgd.given import as_count, as_integer, as_objective, as_solver, check_gradients, first_score, from_array
 from adrgd.models.checks import layout
+from adrgd.models.fitting import Converted
 from adrgd.modes import only_in_eval_mode
-from adrgd.objective import Score, better
+from adrgd.objective import Classify, Misclassify, Score, better
 from adrgd.rows import RowRandom, column, take
 from adrgd.solution import NonFiniteError, Recorded, Solution, Status
 from adrgd.solvers import GraduatedADR, Solver, TrueGates
@@ -284,7 +284,7 @@ def _warn(problem: Problem, require_gates: bool) -> None:
     if sentence and require_gates:
         raise ModelError(f"gates are required, and {sentence}")
     if sentence:
-        warnings.warn(sentence, AdrgdWarning, stacklevel=4)
+        warn(sentence)
 
 
 def _check_rows(problem: Problem, x: Tensor) -> None:
@@ -292,12 +292,17 @@ def _check_rows(problem: Problem, x: Tensor) -> None:
 
     Raises:
         UsageError: the objective does not return one number a row.
-        ModelError: the objective is random, or a row's value depends on the other rows.
+        DataError: labels that are no classes of the model.
+        ModelError: the model cannot take x0, or returns no logits; the objective is random, or a row's value depends on
+            the other rows.
     """
     x = x[:8]
     with torch.no_grad():
         with only_in_eval_mode():
-            value = _asked(problem, x)
+            if isinstance(problem.objective, Misclassify | Classify):
+                value = first_score(problem.objective, x.clone(), problem.rows[: len(x)]).value
+            else:
+                value = _asked(problem, x)
         again, alone = problem.peek(x), _asked(problem, x[:1], alone=len(x) > 1)
     if not value.isfinite().all():
         return  # reported, with the row and the iteration, by the loop
@@ -334,12 +339,13 @@ def _asked(problem: Problem, x: Tensor, *, alone: bool = False) -> Tensor:
 
 def _in_half(objective: Objective, dtype: torch.dtype) -> Objective:
     """The objective of points that are kept in float32."""
-    warnings.warn(
+    warn(
         f"x0 is {str(dtype).removeprefix('torch.')}: points are searched and returned in float32, and the objective "
-        "gets them in its own type",
-        AdrgdWarning,
-        stacklevel=3,
+        "gets them in its own type"
     )
+
+    if isinstance(objective, Misclassify | Classify):
+        return replace(objective, model=Converted(objective.model, dtype))
 
     def run(x: Tensor, *rows: Tensor) -> Score:
         score = as_score(objective(x.to(dtype), *rows), len(x))

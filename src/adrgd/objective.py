@@ -7,7 +7,6 @@ first given to `maximize`, of the rows it is asked for.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -17,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adrgd.errors import UsageError
+from adrgd.errors import UsageError, warn
 
 
 class Score(NamedTuple):
@@ -151,7 +150,11 @@ class Misclassify:
     loss: Loss = cross_entropy
 
     def __call__(self, x: Tensor, rows: Tensor) -> Score:
-        logits, label = self.model(x), self.labels[rows]
+        return self.judge(self.model(x), rows)
+
+    def judge(self, logits: Tensor, rows: Tensor) -> Score:
+        """The same from logits (B, C) that are known."""
+        label = self.labels[rows]
         return Score(self.loss(logits, label), logits.argmax(1) != label)
 
     def of_unit_logits(self) -> Self:
@@ -173,7 +176,11 @@ class Classify:
     loss: Loss = targeted_cross_entropy
 
     def __call__(self, x: Tensor, rows: Tensor) -> Score:
-        logits, target = self.model(x), self.targets[rows]
+        return self.judge(self.model(x), rows)
+
+    def judge(self, logits: Tensor, rows: Tensor) -> Score:
+        """The same from logits (B, C) that are known."""
+        target = self.targets[rows]
         return Score(self.loss(logits, target), logits.argmax(1) == target)
 
     def of_unit_logits(self) -> Self:
@@ -213,7 +220,5 @@ def _unit(logits: Tensor) -> Tensor:
 def _too_few(logits: Tensor) -> bool:
     few = logits.shape[1] < 4
     if few:
-        warnings.warn(
-            f"DLR needs at least 4 classes, found {logits.shape[1]}: the margin is used instead", stacklevel=3
-        )
+        warn(f"DLR needs at least 4 classes, found {logits.shape[1]}: the margin is used instead")
     return few

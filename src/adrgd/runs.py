@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any, BinaryIO, Self, TypeVar, cast
 
 from adrgd.checksums import CHECKSUMS, TORN, Checksums
 from adrgd.configs import CONFIG, compare, dump, parse
-from adrgd.errors import RunFolderError, RunFolderWarning
+from adrgd.errors import RunFolderError, RunFolderWarning, warn
 from adrgd.files import TEMPORARY, digest, make_folder, sync, writing
 from adrgd.locks import LOCK, Lock, refuse_if_busy
 
@@ -283,7 +282,7 @@ class Run:
 
     def _tell(self, sentence: str) -> None:
         self.notes.append(sentence)
-        warnings.warn(sentence, RunFolderWarning, stacklevel=2)
+        warn(sentence, RunFolderWarning)
 
     def _remove_what_is_left(self) -> None:
         """Files that are listed no more, where a kill came before they were gone."""

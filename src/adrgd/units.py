@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from adrgd.domain import Ball, Norm, across, norm_of
-from adrgd.errors import AdrgdWarning
+from adrgd.errors import warn
 
 GREY = 16.0  # images in units of their spread stay below, those of 0 to 255 do not
 
@@ -21,22 +20,18 @@ def warn_of_reach(eps: float, width: float, shape: torch.Size, norm: Norm) -> No
     """
     whole = across(norm, width, shape)
     if norm != "l0" and width > 0 and eps >= whole:
-        warnings.warn(
+        warn(
             f"eps {eps:g} reaches across the whole range of {whole:g}, so that every input is allowed; for images in "
-            "[0, 1] the eps of 8 grey levels is 8/255",
-            AdrgdWarning,
-            stacklevel=4,
+            "[0, 1] the eps of 8 grey levels is 8/255"
         )
 
 
 def warn_of_grey(x: Tensor) -> None:
     """Say that images without a box look like those of 0 to 255."""
     if x.dim() >= 3 and GREY < x.max() <= 255 and x.min() >= 0:
-        warnings.warn(
+        warn(
             f"x0 has no box and values from {x.min().item():g} to {x.max().item():g}, as images of 0 to 255: give its "
-            "ball the box of valid inputs, box=Box(0, 255), or divide by 255 if the model was trained so",
-            AdrgdWarning,
-            stacklevel=4,
+            "ball the box of valid inputs, box=Box(0, 255), or divide by 255 if the model was trained so"
         )
 
 

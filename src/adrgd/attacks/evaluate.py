@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,23 +12,13 @@ from torch import Tensor
 
 from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case, finite_logits
+from adrgd.attacks.prepare import prepared
 from adrgd.attacks.standard import NAME, Standard, run_standard
 from adrgd.attacks.threat import Threat
-from adrgd.errors import AdrgdError, AdrgdWarning, UsageError
-from adrgd.given import (
-    as_count,
-    as_images,
-    as_integer,
-    as_labels,
-    as_model,
-    as_solver,
-    check_gradients,
-)
+from adrgd.errors import AdrgdError, UsageError, warn
+from adrgd.given import as_count, as_integer, as_solver
 from adrgd.maximize import maximize
-from adrgd.models.checks import check_model, probe, squashed
-from adrgd.models.fitting import fitted
 from adrgd.models.outputs import Output
-from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Score, find_loss
 from adrgd.solvers import GraduatedADR, Solver
 from adrgd.units import warn_of_grey, warn_of_reach
@@ -134,7 +123,7 @@ def attack_batch(
         labels: class numbers of any integral type, a list, an array or a tensor; one-hot rows are taken with a warning.
         output: the name or index of the logits in what the model returns, or a function that finds them.
         index: (B,) positions in the data set, 0 .. B-1 unless given.
-        check: verify first, on up to eight images, that the model is a fixed function of each row (three more calls),
+        check: verify first, on up to eight images, that the model is a fixed function of each row (two more calls),
             and say what looks like a mistake: eps, outputs that are probabilities.
 
     Raises:
@@ -144,25 +133,18 @@ def attack_batch(
             rows, or takes batches of one size only.
     """
     began = time.perf_counter()
-    check_gradients("attack_batch")
     if not isinstance(attack, Attack):
         raise UsageError(f"attack must be an Attack such as Attack(threat=Threat(eps=8/255)), found {attack!r}")
-    images = as_images(images)
-    labels = as_labels(labels, len(images), images.device)
-    index = torch.arange(len(images)) if index is None else as_labels(index, len(images), images.device, "index")
-    model = fitted(as_model(model), images, output)
     threat = attack.threat
-    if check and threat.range is not None:
-        warn_of_reach(threat.eps, threat.range[1] - threat.range[0], images.shape[1:], threat.norm)
-    elif check:
-        warn_of_grey(images)
-    with only_in_eval_mode():
-        case = Case.of(model, images, labels, index, threat, loss=attack.loss, seed=attack.seed)
-        if check:
-            check_model(model, probe(case.clean))
-    if check and (sentence := squashed(case.logits)):
-        warnings.warn(sentence, AdrgdWarning, stacklevel=2)
+    case = prepared(
+        "attack_batch", model, images, labels, threat, loss=attack.loss, seed=attack.seed, index=index, output=output,
+        check=check,
+    )  # fmt: skip
     clean = case.clean
+    if check and threat.range is not None:
+        warn_of_reach(threat.eps, threat.range[1] - threat.range[0], clean.shape[1:], threat.norm)
+    elif check:
+        warn_of_grey(clean)
     best = Best(clean, attack.steps)
     if isinstance(attack.solver, Standard):
         run_standard(case, attack.solver, attack.seed, best)
@@ -170,24 +152,23 @@ def attack_batch(
         _run_waves(case, attack.solver, attack, best)
 
     adversarial = best.x
-    checked = finite_logits(model, adversarial)
+    checked = finite_logits(case.model, adversarial)
     prediction = checked.argmax(1)
-    if not attack.threat.around(clean).bind(clean).contains(adversarial).all():
+    if not threat.around(clean).bind(clean).contains(adversarial).all():
         raise AdrgdError("an adversarial input left its ball or box; this is a defect of adrgd, please report it")
     if best.not_finite.any():
-        warnings.warn(
+        warn(
             f"{int(best.not_finite.sum())} of {len(clean)} images ended a run early because the loss or its gradient "
-            "was not finite; look for overflow, a division by zero or a logarithm of zero in the model",
-            AdrgdWarning,
-            stacklevel=2,
+            "was not finite; look for overflow, a division by zero or a logarithm of zero in the model"
         )
     return AttackResult(
-        index=index, label=labels, target=torch.full_like(labels, -1) if case.target is None else case.target,
+        index=case.index, label=case.labels,
+        target=torch.full_like(case.labels, -1) if case.target is None else case.target,
         clean_prediction=case.logits.argmax(1), adversarial_prediction=prediction,
         clean_loss=case.loss(case.logits, case.goal), adversarial_loss=case.loss(checked, case.goal),
         success=case.broken(prediction),
         first_success=best.first, forward_passes=best.forwards, backward_passes=best.backwards,
-        distance=attack.threat.distance(adversarial, clean), not_finite=best.not_finite,
+        distance=threat.distance(adversarial, clean), not_finite=best.not_finite,
         seconds=torch.full((len(clean),), (time.perf_counter() - began) / max(1, len(clean)), dtype=torch.float64),
         adversarial=adversarial, history=best.history,
         recorded_success=_recorded(case, best),

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from adrgd.attacks.case import Case, finite_logits
+from adrgd.attacks.prepare import prepared
 from adrgd.attacks.threat import Threat
 from adrgd.domain import Box, Domain, Norm, across, ball
 from adrgd.errors import UsageError
-from adrgd.given import as_count, as_images, as_integer, as_labels, as_model, as_solver
+from adrgd.given import as_count, as_integer, as_solver
 from adrgd.maximize import maximize
-from adrgd.models.fitting import fitted
-from adrgd.modes import only_in_eval_mode
+from adrgd.models.outputs import Output
 from adrgd.objective import Score
 from adrgd.rows import column
 from adrgd.solvers import GraduatedADR, Solver
@@ -103,19 +103,26 @@ class Smallest:
 
 
 def smallest_changes(
-    model: Callable[[Tensor], Any], images: Any, labels: Any, minimum: Minimum, *, index: Tensor | None = None
+    model: Callable[[Tensor], Any],
+    images: Any,
+    labels: Any,
+    minimum: Minimum,
+    *,
+    index: Tensor | None = None,
+    output: Output = None,
+    check: bool = True,
 ) -> Smallest:
     """Look for the smallest change of each image (B, ...) that breaks it; takes what `attack_batch` takes.
 
     Raises:
         UsageError, DataError, ModelError: as `attack_batch`.
     """
-    images = as_images(images)
-    labels = as_labels(labels, len(images), images.device)
-    index = torch.arange(len(images)) if index is None else as_labels(index, len(images), images.device, "index")
-    model = fitted(as_model(model), images, None)
-    with only_in_eval_mode():
-        case = Case.of(model, images, labels, index, minimum.threat(1.0), loss=minimum.loss, seed=minimum.seed)
+    if not isinstance(minimum, Minimum):
+        raise UsageError(f"minimum must be a Minimum such as Minimum(norm='l2'), found {minimum!r}")
+    case = prepared(
+        "smallest_changes", model, images, labels, minimum.threat(1.0), loss=minimum.loss, seed=minimum.seed,
+        index=index, output=output, check=check,
+    )  # fmt: skip
     search = _Search(case, minimum)
     while len(rows := search.unfinished()):
         search.run(rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +19,7 @@ from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.attacks.threat import LEAVES, Threat
 from adrgd.data import Images
-from adrgd.errors import AdrgdWarning, DataError
+from adrgd.errors import DataError, warn
 from adrgd.models.checks import check_model, probe, squashed
 from adrgd.models.outputs import Logits
 from adrgd.rows import take
@@ -65,7 +64,7 @@ def run_attack(
     with torch.no_grad():
         remark = squashed(model(few))
     if remark:
-        warnings.warn(remark, AdrgdWarning, stacklevel=2)
+        warn(remark)
     gating = attack_gating(model, few, attack.solver)
     if require_gates:
         check_gates(gating)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from adrgd import limits, reading
 from adrgd.data.images import Array, Raw, Span, choice
-from adrgd.errors import DataError, UsageError
+from adrgd.errors import DataError, UsageError, warn
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 """Of the many that Pillow knows; among the others is one that starts a program."""
@@ -58,7 +58,7 @@ def read_folder(folder: Path, query: Mapping[str, str], span: Span) -> Raw:
                 f"{_pixels(images[-1])} in {str(file)!r}; add ?size=N to bring them to N x N pixels"
             )
     if skipped:
-        warnings.warn(f"{len(skipped)} of {len(chosen)} images are skipped: {_named(skipped)}", stacklevel=4)
+        warn(f"{len(skipped)} of {len(chosen)} images are skipped: {_named(skipped)}")
     labels = np.array([chosen[at][1] for at in kept], dtype=np.int64)
     return Raw(
         np.stack(images), labels, names=tuple(place.name for place in classes), cut=True, kept=tuple(kept),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from adrgd.errors import AdrgdWarning, UsageError
+from adrgd.errors import UsageError, warn
 from adrgd.models.outputs import Logits, Output
 from adrgd.models.torchscript import replayed
 from adrgd.modes import check_mode
@@ -46,11 +45,9 @@ def _converted(model: Logits, images: Tensor) -> nn.Module:
         )
     if own.dtype == images.dtype:
         return model
-    warnings.warn(
+    warn(
         f"the model computes in {_short(own.dtype)} and the images are {_short(images.dtype)}: they are converted on "
-        "their way in, and the logits on their way out",
-        AdrgdWarning,
-        stacklevel=3,
+        "their way in, and the logits on their way out"
     )
     return Converted(model, own.dtype)
 
@@ -58,10 +55,10 @@ def _converted(model: Logits, images: Tensor) -> nn.Module:
 class Converted(nn.Module):
     """A model between two conversions."""
 
-    def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
+    def __init__(self, model: Callable[[Tensor], Any], dtype: torch.dtype) -> None:
         super().__init__()
         self.model, self.dtype = model, dtype
-        self.eval()
+        self.training = False  # its own: the model's mode is its owner's
 
     def forward(self, x: Tensor) -> Any:
         out = self.model(x.to(self.dtype))

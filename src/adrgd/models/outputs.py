@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from adrgd.errors import AdrgdWarning, ModelError
+from adrgd.errors import ModelError, warn
 
 Output = str | int | Callable[[Any], Tensor] | None
 """Which part of a model's answer are its logits: a name, an index, or a function; None for the obvious one."""
@@ -64,7 +63,7 @@ class Logits(nn.Module):
     def _say(self, sentence: str) -> None:
         if sentence not in self.said:
             self.said.add(sentence)
-            warnings.warn(sentence, AdrgdWarning, stacklevel=2)
+            warn(sentence)
 
 
 def parse_output(text: str) -> str | int:

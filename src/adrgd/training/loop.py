@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 
 from adrgd.data import Images, load_data
 from adrgd.domain import Box, LinfBall
-from adrgd.errors import AdrgdError, AdrgdWarning, UsageError
+from adrgd.errors import AdrgdError, UsageError, warn
 from adrgd.maximize import maximize
 from adrgd.models import new_model
 from adrgd.models.normalise import inside
@@ -73,11 +72,9 @@ def train(
     config = asdict(training) | {"device": device}
     known = training.test == training.data
     if known:
-        warnings.warn(
+        warn(
             f"{training.data} has no test images: the network is judged on those that it learns from, which says "
-            "little of others; name test images to judge it by",
-            AdrgdWarning,
-            stacklevel=2,
+            "little of others; name test images to judge it by"
         )
     with open_run(out, config, resume=resume) as folder:
         optimiser = torch.optim.Adam(model.module.parameters())

@@ -26,7 +26,7 @@ from torch import Tensor
 from adrgd.attacks.case import Case
 from adrgd.attacks.matrix.judge import Checked, checked, judge
 from adrgd.attacks.matrix.watched import Watched
-from adrgd.errors import AdrgdError, AdrgdWarning, MissingExtraError, UsageError
+from adrgd.errors import AdrgdError, MissingExtraError, UsageError, warn
 from adrgd.models.factory import parse_value
 from adrgd.objective import find_loss
 from adrgd.specs import closest, split_spec
@@ -133,7 +133,7 @@ def check_peers(entrants: Iterable[Any]) -> None:
         raise MissingExtraError(f"none of the peers can be run, so that there is nothing to compare with: {what}")
     if lost:
         sentence = f"{len(lost)} of {len(named)} peers cannot be run, and the rest goes on: {what}"
-        warnings.warn(sentence, AdrgdWarning, stacklevel=3)
+        warn(sentence)
 
 
 def reason(error: Exception, classes: int | None = None) -> str:

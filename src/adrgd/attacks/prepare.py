@@ -1,0 +1,59 @@
+"""What a caller passes to an attack, as a case: looked at and put in order before anything is searched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adrgd.attacks.case import Case
+from adrgd.attacks.threat import Threat
+from adrgd.errors import warn
+from adrgd.given import as_images, as_labels, as_model, check_gradients
+from adrgd.models.checks import check_model, probe, squashed
+from adrgd.models.fitting import fitted
+from adrgd.models.outputs import Output
+from adrgd.modes import only_in_eval_mode
+
+
+def prepared(
+    caller: str,
+    model: Callable[[Tensor], Any],
+    images: Any,
+    labels: Any,
+    threat: Threat,
+    *,
+    loss: str,
+    seed: int,
+    index: Any = None,
+    output: Output = None,
+    check: bool = True,
+) -> Case:
+    """The case of images (B, ...) with labels (B,), in the forms that `attack_batch` takes.
+
+    Args:
+        caller: the function that was called, for the sentences.
+        check: see that the model is a fixed function of each row, on up to eight of them (two calls), and say so where
+            its outputs are probabilities.
+
+    Raises:
+        UsageError: this is no model, or torch keeps no gradients here.
+        DataError: images leave the range, or labels are not classes of the model.
+        ModelError: the logits are not finite, or not (B, C); a part of the model is in train mode; it is random, mixes
+            rows, or takes batches of one size only.
+    """
+    check_gradients(caller)
+    images = as_images(images)
+    labels = as_labels(labels, len(images), images.device)
+    index = torch.arange(len(images)) if index is None else as_labels(index, len(images), images.device, "index")
+    model = fitted(as_model(model), images, output)
+    with only_in_eval_mode():
+        case = Case.of(model, images, labels, index, threat, loss=loss, seed=seed)
+        if check:
+            few = probe(case.clean)
+            check_model(model, few, case.logits[: len(few)] if len(few) <= len(case.clean) else None)
+    if check and (sentence := squashed(case.logits)):
+        warn(sentence)
+    return case
