@@ -64,6 +64,13 @@ def warn(sentence: str, kind: type[Warning] = AdrgdWarning) -> None:
     warnings.warn(sentence, kind, stacklevel=level)
 
 
+def sentence(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, AdrgdError):
+        return str(error)
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0] or 'no message'}"
+
+
 def optional(module: str, *, extra: str) -> Any:
     """Import an optional dependency, or say which extra of the package brings it."""
     try:

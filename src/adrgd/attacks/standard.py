@@ -24,11 +24,12 @@ from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case
 from adrgd.attacks.lanes import Lanes, passes
 from adrgd.errors import UsageError
+from adrgd.names import STANDARD
 from adrgd.objective import Loss, Score, find_loss, targeted_margin
 from adrgd.rows import column, take
 from adrgd.solvers import GraduatedADR, GraduatedGates, Solver, Steepest, make_solver
 
-NAME = "standard"
+NAME = STANDARD
 LOOK = 60  # iterations towards each other class
 LEAST = 50  # passes
 CLASSES = 9  # other classes looked at, at most

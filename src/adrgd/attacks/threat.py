@@ -9,15 +9,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from adrgd.domain import Box, Domain, Norm, as_eps, as_norm, ball, distance
+from adrgd.domain import Box, Domain, as_eps, as_norm, ball, distance
 from adrgd.errors import UsageError
+from adrgd.names import Norm
 from adrgd.rows import RowRandom
 
 NO_BOX: dict[str, None] = {"lower": None, "upper": None}
 """What makes a `Threat` without a box."""
-
-BoxName = Literal["data", "none"]
-"""Where perturbed images may be, besides their ball: in the range of the data, or anywhere."""
 
 LEAVES = "no box: perturbed images are bounded by the ball alone and may leave the data's range"
 

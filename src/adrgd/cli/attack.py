@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.progress import Progress
 from rich.table import Table
 
 from adrgd import __version__
-from adrgd.attacks.evaluate import Attack
-from adrgd.attacks.ray_workers import RayWorkers
-from adrgd.attacks.run import run_attack
-from adrgd.attacks.standard import Standard, find_attacker
-from adrgd.attacks.threat import BoxName, Threat, of_box
+from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run, figures
-from adrgd.cli.options import describe, parse, positive, usable_device
-from adrgd.data import load_data
+from adrgd.cli.options import Chosen, describe, parse, positive, usable_device
 from adrgd.errors import UsageError
-from adrgd.models import load_model
-from adrgd.solvers import Solver
+from adrgd.names import BoxName, Norm
+
+if TYPE_CHECKING:
+    from adrgd.attacks.evaluate import Attack
+    from adrgd.attacks.standard import Standard
+    from adrgd.solvers import Solver
 
 DESCRIPTION = "Attack a classifier over a data set. Every image found is checked to lie inside its ball and its box."
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What to attack, and how much."""
@@ -34,7 +34,7 @@ class Options:
     package.module:factory?weights=FILE; each also takes ?mean=..&std=.."""
     data: str
     """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
-    norm: Literal["linf", "l2", "l1", "l0"] = "linf"
+    norm: Norm = "linf"
     """How the size of a perturbation is measured; l0 counts the pixels that change."""
     eps: float
     """The largest perturbation."""
@@ -76,10 +76,22 @@ class Options:
 
 def command(argv: list[str]) -> int:
     """Run `adrgd attack`."""
-    options, solver = parse(
-        Options, argv, prog="adrgd attack", description=DESCRIPTION, make=find_attacker
-    )  # fmt: skip
-    run = options.run
+    options, chosen = parse(
+        Options, argv, prog="adrgd attack", description=DESCRIPTION, ensemble=True, default="graduated"
+    )
+    return attack(options, chosen)
+
+
+def attack(options: Options, chosen: Chosen) -> int:
+    """Attack, into a folder."""
+    from adrgd.attacks.evaluate import Attack
+    from adrgd.attacks.ray_workers import RayWorkers
+    from adrgd.attacks.run import run_attack
+    from adrgd.attacks.threat import Threat, of_box
+    from adrgd.data import load_data
+    from adrgd.models import load_model
+
+    run, solver = options.run, chosen.make()
     run.begin()
     positive(options.batch_size, "batch-size")
     device = usable_device(options.device)

@@ -7,24 +7,26 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 import tyro
 
-from adrgd.attacks.check import Examples, Subject, check_examples
+from adrgd.cli.flags import flags
 from adrgd.cli.options import cli, usable_device
 from adrgd.cli.progress import progress_bar
 from adrgd.configs import CONFIG, parse
-from adrgd.data import load_data
 from adrgd.errors import AdrgdError, UsageError
-from adrgd.models import load_model
-from adrgd.models.factory import FACTORY
 from adrgd.verify import Inspection, inspect, run_folders
+
+if TYPE_CHECKING:
+    import torch
+
+    from adrgd.attacks.check import Examples
 
 DESCRIPTION = "Check a run's folder: every file against its checksum, every adversarial example against model and data."
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What to check, and how far."""
@@ -92,12 +94,16 @@ class _Loader:
     """Models and data by their specs, each once."""
 
     def __init__(self, options: Options) -> None:
+        from adrgd.data import load_data
+
         self.options = options
         self.named: set[str] = set()
         self.data = cache(load_data)
         self.model = cache(self._model)
 
     def _model(self, spec: str, dtype: torch.dtype) -> Callable[[Any], Any]:
+        from adrgd.models import load_model
+
         module = load_model(
             self._allowed(spec), device=self.options.device, dtype=dtype, trust=self.options.trust
         ).module
@@ -105,6 +111,8 @@ class _Loader:
 
     def _allowed(self, spec: str) -> str:
         """A function that settings name is anybody's: it is called when a person says so."""
+        from adrgd.models.factory import FACTORY
+
         if self.options.model is None and not self.options.trust and FACTORY.fullmatch(spec.partition("?")[0]):
             raise UsageError(
                 f"the settings name {spec!r} as the model, which runs code; add --trust if it is yours, or --files-only"
@@ -113,6 +121,10 @@ class _Loader:
 
 
 def _examples(report: Report, loaded: _Loader, advance: Callable[[int], None]) -> None:
+    import torch
+
+    from adrgd.attacks.check import Subject, check_examples
+
     folder, options = report.inspection.path, loaded.options
     try:
         subject = Subject.of(parse(folder / CONFIG))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.box import SIMPLE_HEAD
@@ -12,17 +12,16 @@ from rich.progress import Progress
 from rich.table import Table
 
 from adrgd import __version__
-from adrgd.attacks.evaluate import Attack
-from adrgd.attacks.matrix import Noise, Own, Peer, run_matrix
-from adrgd.attacks.matrix.entrants import Entrant
-from adrgd.attacks.matrix.tables import Table as Matrix
-from adrgd.attacks.matrix.tables import seen, tables, where
-from adrgd.attacks.threat import BoxName
+from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run
 from adrgd.cli.options import cli, positive, usable_device
-from adrgd.data import load_data
 from adrgd.errors import UsageError
-from adrgd.models import Model, load_model
+from adrgd.names import BoxName, Norm
+
+if TYPE_CHECKING:
+    from adrgd.attacks.matrix.entrants import Entrant
+    from adrgd.attacks.matrix.tables import Table as Matrix
+    from adrgd.models import Model
 
 BRIEF = ("attack", "broken", "95 %", "forward", "backward", "seconds")
 """The columns that fit a terminal; the report has them all."""
@@ -30,6 +29,7 @@ BRIEF = ("attack", "broken", "95 %", "forward", "backward", "seconds")
 DESCRIPTION = "Evaluate models under several attacks and radii on the same images; every result is judged by us."
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What to evaluate, and how."""
@@ -40,7 +40,7 @@ class Options:
     """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
     eps: tuple[float, ...]
     """The largest perturbations."""
-    norm: Literal["linf", "l2", "l1", "l0"] = "linf"
+    norm: Norm = "linf"
     """How the size of a perturbation is measured; l0 counts the pixels that change."""
     box: BoxName = "data"
     """data: perturbed images stay in [0, 1]; none: the ball alone bounds them, and they may leave it."""
@@ -79,7 +79,14 @@ class Options:
 
 def command(argv: list[str]) -> int:
     """Run `adrgd evaluate`."""
-    options: Options = cli(Options, argv, prog="adrgd evaluate", description=DESCRIPTION)
+    return evaluate(cli(Options, argv, prog="adrgd evaluate", description=DESCRIPTION))
+
+
+def evaluate(options: Options) -> int:
+    """Evaluate, into a folder."""
+    from adrgd.attacks.matrix import run_matrix
+    from adrgd.data import load_data
+
     run = options.run
     run.begin()
     positive(options.batch_size, "batch-size")
@@ -103,6 +110,9 @@ def command(argv: list[str]) -> int:
 
 
 def _entrants(options: Options) -> list[Entrant]:
+    from adrgd.attacks.evaluate import Attack
+    from adrgd.attacks.matrix import Noise, Own, Peer
+
     attack = Attack(
         steps=positive(options.steps, "steps"), restarts=positive(options.restarts, "restarts"), loss=options.loss,
         seed=options.run.seed, stop_at_success=not options.keep_going,
@@ -114,6 +124,8 @@ def _entrants(options: Options) -> list[Entrant]:
 
 
 def _load(spec: str, device: str, shape: tuple[int, ...], trust: bool) -> Model:
+    from adrgd.models import load_model
+
     model = load_model(spec, device=device, trust=trust)
     if model.input_shape is not None and tuple(model.input_shape) != shape:
         raise UsageError(
@@ -129,6 +141,8 @@ def _config(options: Options) -> dict[str, Any]:
 
 
 def _shown(summary: dict[str, Any]) -> list[RenderableType]:
+    from adrgd.attacks.matrix.tables import seen, tables, where
+
     parts: list[RenderableType] = [_table(one) for one in tables(summary)]
     parts += [summary["box_sentence"]] if "box_sentence" in summary else []
     signs = seen(summary)

@@ -9,24 +9,26 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 import tyro
 
 from adrgd import __version__
+from adrgd.cli.flags import flags
 from adrgd.cli.options import cli, positive
 from adrgd.cli.progress import progress_bar
 from adrgd.cli.signals import advised
-from adrgd.errors import UsageError
-from adrgd.falsify.run import Verdict, falsify, sentence
-from adrgd.falsify.summary import ANSWERS
+from adrgd.errors import UsageError, sentence
 from adrgd.files import write_text
 from adrgd.outputs import refuse_others
+
+if TYPE_CHECKING:
+    from adrgd.falsify.run import Verdict
 
 DESCRIPTION = "Search a counterexample to a VNN-LIB property of an ONNX network, or to each of a list of them."
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What to search, and for how long."""
@@ -89,10 +91,14 @@ def _check(options: Options) -> None:
         raise UsageError("--resume names the folder that the run goes on in; leave --out away")
     positive(options.processes, "processes")
     if options.threads is not None:
+        import torch
+
         torch.set_num_threads(positive(options.threads, "threads"))
 
 
 def _one(options: Options, network: Path, prop: Path) -> int:
+    from adrgd.falsify.run import falsify
+
     if options.out is not None:
         refuse_others(options.out, _is_verdict)
     verdict = falsify(
@@ -110,6 +116,7 @@ def _one(options: Options, network: Path, prop: Path) -> int:
 def _many(options: Options, file: Path) -> int:
     from adrgd.falsify.batch import Batch
     from adrgd.falsify.instances import read_instances
+    from adrgd.falsify.summary import ANSWERS
 
     out = options.resume or options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-falsify"
     batch = Batch(
@@ -138,6 +145,8 @@ def _many(options: Options, file: Path) -> int:
 
 
 def _is_verdict(head: bytes) -> bool:
+    from adrgd.falsify.summary import ANSWERS
+
     return head.partition(b"\n")[0].strip().decode(errors="replace") in ("unsat", *ANSWERS)
 
 

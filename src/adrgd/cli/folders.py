@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import RenderableType
 from rich.progress import Progress
 from rich.table import Table
 
+from adrgd.cli.flags import flags
 from adrgd.cli.options import positive
 from adrgd.cli.progress import printer, progress_bar
 from adrgd.cli.signals import advised
 from adrgd.errors import UsageError
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """Where the results go."""
@@ -43,6 +44,8 @@ class Run:
             UsageError: --threads below one, or --resume without --out.
         """
         if self.threads is not None:
+            import torch
+
             torch.set_num_threads(positive(self.threads, "threads"))
         if self.resume and self.out is None:
             raise UsageError("--resume needs the run's folder: add --out FOLDER")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 import tyro
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from adrgd.cli.flags import flags
 from adrgd.cli.options import cli, usable_device
-from adrgd.data import load_data
 from adrgd.errors import UsageError
-from adrgd.models import Model, load_model
-from adrgd.models.inspection import Inspection, inspect_model
-from adrgd.rows import RowRandom
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adrgd.models import Model
+    from adrgd.models.inspection import Inspection
 
 DESCRIPTION = (
     "Show a model as the solvers see it: its activations, which of them have gates, and what is wrong with it."
@@ -25,11 +27,12 @@ DESCRIPTION = (
 ROWS = 4
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What to look at."""
 
-    model: Annotated[str, tyro.conf.Positional]
+    model: tyro.conf.Positional[str]
     """As `adrgd attack --model` takes it."""
     data: str | None = None
     """Images to look with: bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER. Random numbers in
@@ -47,6 +50,9 @@ class Options:
 def command(argv: list[str]) -> int:
     """Run `adrgd inspect`."""
     options: Options = cli(Options, argv, prog="adrgd inspect", description=DESCRIPTION)
+    from adrgd.models import load_model
+    from adrgd.models.inspection import inspect_model
+
     device = usable_device(options.device)
     model = load_model(options.model, device=device, trust=options.trust)
     found = inspect_model(model.module, _inputs(options, model).to(device))
@@ -60,7 +66,12 @@ def command(argv: list[str]) -> int:
     return 0
 
 
-def _inputs(options: Options, model: Model) -> torch.Tensor:
+def _inputs(options: Options, model: Model) -> Tensor:
+    import torch
+
+    from adrgd.data import load_data
+    from adrgd.rows import RowRandom
+
     if options.data is not None:
         images = load_data(options.data, limit=ROWS).images
         return images if len(images) > 1 else images.repeat_interleave(2, 0)

@@ -8,15 +8,13 @@ from typing import Any
 
 from rich.table import Table
 
-from adrgd.attacks.standard import NAME, Standard
+from adrgd.cli.flags import flags
+from adrgd.cli.known import find_solver, find_step, known
 from adrgd.cli.options import cli
 from adrgd.cli.progress import printer
-from adrgd.models.architectures import ARCHITECTURES, Architecture
-from adrgd.models.bundled import BUNDLED, bundled_models
-from adrgd.objective import LOSSES
-from adrgd.solvers import PRESETS, SOLVERS, STEPS
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Show what can be named on the command line."""
@@ -28,15 +26,16 @@ class Options:
 def command(argv: list[str]) -> int:
     """Run `adrgd list`."""
     options = cli(Options, argv, prog="adrgd list", description=Options.__doc__ or "")
+    told = known()
     found: dict[str, dict[str, str]] = {
-        "--solver of attack and evaluate": {NAME: _summary(Standard)},
-        "--solver": {name: _summary(kind) for name, kind in SOLVERS.items()},
-        "--solver adr:PRESET": dict.fromkeys(PRESETS, ""),
-        "--step": {name: _summary(kind) for name, kind in STEPS.items()},
-        "--loss": {name: _summary(pair[0]) for name, pair in LOSSES.items()},
-        "--model NAME of train, and NAME?weights=FILE": {name: _shape(kind) for name, kind in ARCHITECTURES.items()},
-        "--model": {f"bundled:{name}": BUNDLED[name].words for name in bundled_models()},
-        "--data": {"bundled:mnist": "the first 500 test images of MNIST"},
+        "--solver of attack and evaluate": _words(told["ensembles"]),
+        "--solver": _words(told["solvers"]),
+        "--solver adr:PRESET": told["settings"],
+        "--step": {name: find_step(name).words for name in told["steps"]},
+        "--loss": told["losses"],
+        "--model NAME of train, and NAME?weights=FILE": told["architectures"],
+        "--model": told["models"],
+        "--data": told["data"],
     }
     if options.json:
         print(json.dumps({flag: list(names) for flag, names in found.items()}))
@@ -53,10 +52,5 @@ def command(argv: list[str]) -> int:
     return 0
 
 
-def _shape(kind: Architecture) -> str:
-    inputs = " x ".join(str(side) for side in kind.input_shape)
-    return f"inputs {inputs}, {'an image' if kind.classes is None else f'{kind.classes} logits'}"
-
-
-def _summary(thing: Any) -> str:
-    return (thing.__doc__ or "").strip().splitlines()[0]
+def _words(solvers: dict[str, Any]) -> dict[str, str]:
+    return {name: find_solver(name, ensemble=True)["own"].words for name in solvers}

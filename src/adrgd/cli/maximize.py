@@ -7,30 +7,31 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 import tyro
 from rich.console import Console
-from torch import Tensor
 
-from adrgd.cli.options import describe, parse, positive
+from adrgd.cli.flags import flags, number
+from adrgd.cli.options import Chosen, describe, parse, positive
 from adrgd.cli.progress import progress_bar
-from adrgd.domain import Box
 from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError
 from adrgd.files import make_folder, write_text
-from adrgd.maximize import maximize
-from adrgd.models import Model, load_model
-from adrgd.objective import Output
 from adrgd.outputs import refuse_others
-from adrgd.solution import Solution
-from adrgd.solvers import Solver, make_solver
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adrgd.models import Model
+    from adrgd.solution import Solution
+    from adrgd.solvers import Solver
 
 SHOWN = 16  # coordinates of a point that are printed
 
 DESCRIPTION = "Maximise one output of a network over a box; with --exact, prove how good the point is."
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What to maximise, and where."""
@@ -73,9 +74,22 @@ class Options:
 
 def command(argv: list[str]) -> int:
     """Run `adrgd maximize`: exit code 1 when --exact was asked for and ended without a proof."""
-    options, solver = parse(
-        Options, argv, prog="adrgd maximize", description=DESCRIPTION, make=make_solver, default="graduated-momentum"
-    )  # fmt: skip
+    options, chosen = parse(
+        Options, argv, prog="adrgd maximize", description=DESCRIPTION, ensemble=False, default="graduated-momentum"
+    )
+    return raised(options, chosen)
+
+
+def raised(options: Options, chosen: Chosen) -> int:
+    """Maximise, print, and save."""
+    import torch
+
+    from adrgd.domain import Box
+    from adrgd.maximize import maximize
+    from adrgd.models import load_model
+    from adrgd.objective import Output
+
+    solver: Solver = chosen.make()
     positive(options.steps, "steps")
     positive(options.restarts, "restarts")
     out = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{_stem(options.model)}.json"
@@ -154,6 +168,8 @@ def _certified(
 
 def _corners(options: Options, model: Model) -> tuple[Tensor, Tensor]:
     """Both corners as (1, *shape)."""
+    import torch
+
     shape = options.shape or model.input_shape
     ends = [_numbers(text, name) for text, name in ((options.lower, "lower"), (options.upper, "upper"))]
     if shape is None:
@@ -175,7 +191,7 @@ def _corners(options: Options, model: Model) -> tuple[Tensor, Tensor]:
 
 def _numbers(text: str, name: str) -> list[float]:
     try:
-        return [float(word) for word in text.split(",")]
+        return [number(word) for word in text.split(",")]
     except ValueError:
         raise UsageError(f"--{name} must be a number, or numbers with commas between; found {text!r}") from None
 

@@ -1,97 +1,151 @@
-"""A solver's dataclass is its flags: `--solver NAME` and `--step NAME` decide which flags a command has."""
+"""From words to options: a command's own flags, and those of the solver it names."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import io
+import os
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar, get_type_hints
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
 
-import torch
 import tyro
-from docstring_parser import parse as docs
 
-from adrgd.domain import as_eps
+from adrgd.cli.flags import RULES, flag
+from adrgd.cli.known import Part, find_solver, find_step, known, solver_names
+from adrgd.cli.panels import sentence
 from adrgd.errors import UsageError
-from adrgd.solvers import STEPS, Solver
+from adrgd.names import STANDARD
 
-S = TypeVar("S")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A solver's name and its flags, before torch is there to make it.
+
+    Attributes:
+        step: another step rule than the solver's own.
+        values: of the flags, by part: "own", "gates", "step".
+    """
+
+    name: str
+    step: str | None
+    values: dict[str, dict[str, Any]]
+
+    def make(self) -> Any:
+        """The solver, or the ensemble.
+
+        Raises:
+            UsageError: a value makes no sense.
+        """
+        from adrgd.attacks.standard import find_attacker
+        from adrgd.solvers import STEPS
+
+        solver: Any = find_attacker(self.name)
+        changes = dict(self.values["own"])
+        if "gates" in self.values:
+            changes["gates"] = dataclasses.replace(solver.gates, **self.values["gates"])
+            step = solver.step if self.step is None else STEPS[self.step]()
+            changes["step"] = dataclasses.replace(step, **self.values["step"])
+        return dataclasses.replace(solver, **changes)
+
+
 def parse(
-    options: type[T],
-    argv: list[str],
-    *,
-    prog: str,
-    description: str,
-    make: Callable[[str], S],
-    default: str = "graduated",
-) -> tuple[T, S]:
+    options: type[T], argv: list[str], *, prog: str, description: str, ensemble: bool, default: str
+) -> tuple[T, Chosen]:
     """Parse a command's own flags together with those of the solver it names.
 
     Args:
-        make: what a solver's name stands for.
-        default: the solver when none is named; that field's own default.
         options: a dataclass with the fields `solver: str` and `step: str | None`, among others.
+        ensemble: whether `standard` can be named.
+        default: the solver when none is named; that field's own default.
 
     Raises:
-        UsageError: unknown solver, preset or step rule.
-        SystemExit: help was asked for, or a flag is wrong (exit code 2).
+        UsageError: unknown solver, preset or step rule, or a wrong flag.
+        SystemExit: help was asked for.
     """
-    solver: Any = make(_peek(argv, "--solver") or default)
-    step = _peek(argv, "--step")
+    name, step = _peek(argv, "--solver") or default, _peek(argv, "--step")
+    parts = find_solver(name, ensemble=ensemble)
     if step is not None:
-        if not isinstance(solver, Solver):
-            raise UsageError(f"--step needs a solver with one step rule, found {_peek(argv, '--solver')}; leave it out")
-        if step not in STEPS:
-            raise UsageError(f"unknown step rule {step!r}; expected one of {', '.join(STEPS)}")
-        solver = dataclasses.replace(solver, step=STEPS[step]())
-    flags = _flags(solver)
+        if "step" not in parts:
+            raise UsageError(f"--step needs a solver with one step rule, found {name}; leave it out")
+        parts["step"] = find_step(step)
+    fields = [(part, f"{part}_flags", _dataclass(part, kind)) for part, kind in parts.items()]
+    flat = tyro.conf.arg(name="")
     both = dataclasses.make_dataclass(
         "Options",
         [
-            ("command", Annotated[options, tyro.conf.arg(name="")]),
-            ("tuning", Annotated[flags, tyro.conf.arg(name="")], dataclasses.field(default=flags(**_values(solver)))),
+            ("command", Annotated[options, flat]),
+            *((field, Annotated[kind, flat], dataclasses.field(default=kind())) for _, field, kind in fields),
         ],
     )
-    parsed: Any = cli(both, argv, prog=prog, description=description)
-    tuned = {field.name: getattr(parsed.tuning, field.name) for field in dataclasses.fields(flags)}
-    return parsed.command, dataclasses.replace(solver, **tuned)
+    try:
+        parsed = cli(both, argv, prog=prog, description=description)
+    except UsageError as error:
+        raise UsageError(_of_another(str(error), name, step, ensemble)) from None
+    return parsed.command, Chosen(
+        name, step, {part: dataclasses.asdict(getattr(parsed, field)) for part, field, _ in fields}
+    )
+
+
+def _dataclass(name: str, part: Part) -> Any:
+    """The fields of a solver's part as tyro wants them."""
+    fields: list[Any] = []
+    for one in part.fields:
+        field: Any = dataclasses.field(default=one.value())
+        field.name = one.name
+        fields.append((one.name, flag(field, one.hint(), one.words), field))
+    return dataclasses.make_dataclass(f"{name.title()}Flags", fields, frozen=True, kw_only=True)
+
+
+def _of_another(sentence: str, name: str, step: str | None, ensemble: bool) -> str:
+    """What is said of an unknown flag that another solver or step rule has."""
+    found = re.match(r"unknown option (--[^\s;]+)", sentence)
+    if found is None:
+        return sentence
+    wanted = found[1].removeprefix("--").removeprefix("no-").replace("-", "_")
+    solvers = [other for other in solver_names(ensemble=ensemble) if other != "adr:PRESET"]
+    parts = {f"--solver {other}": [*find_solver(other, ensemble=ensemble).values()] for other in solvers}
+    parts |= {f"--step {other}": [find_step(other)] for other in known()["steps"]}
+    having = [
+        other for other, found in parts.items() if any(one.name == wanted for part in found for one in part.fields)
+    ]
+    if not having:
+        return sentence
+    at = f"--solver {name}" + (f" --step {step}" if step else "")
+    return f"{found[1]} is a flag of {', '.join(having)}, and not of {at}; name one that has it"
 
 
 def cli(options: Any, argv: list[str], *, prog: str, description: str) -> Any:
-    """tyro, with flat flag names, and one line instead of a panel for a wrong flag."""
-    argv, errors = _decimals(argv), io.StringIO()
+    """tyro, with flat flag names, and one sentence instead of a panel for a wrong flag."""
+    errors = io.StringIO()
     try:
-        with contextlib.redirect_stderr(errors):
+        with contextlib.redirect_stderr(errors), _width(argv):
             return tyro.cli(
-                options, args=argv, prog=prog, description=description,
+                options, args=argv, prog=prog, description=description, registry=RULES,
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
             )  # fmt: skip
     except SystemExit as stop:
         if stop.code:
-            raise UsageError(_one_line(errors.getvalue()) + f"; see {prog} --help") from None
+            raise UsageError(f"{sentence(errors.getvalue())}; see {prog} --help") from None
         raise
 
 
-_FRACTION = re.compile(r"\d+(\.\d+)?/\d+(\.\d+)?")
-
-
-def _decimals(argv: list[str]) -> list[str]:
-    """Radii may be fractions: 8/255 behind --eps becomes the number."""
-    found, radius = [], False
-    for word in argv:
-        flag, equals, value = word.partition("=")
-        radius = (flag == "--eps") if word.startswith("--") else radius
-        if radius and equals and _FRACTION.fullmatch(value):
-            word = f"{flag}={as_eps(value)!r}"
-        elif radius and _FRACTION.fullmatch(word):
-            word = repr(as_eps(word))
-        found.append(word)
-    return found
+@contextlib.contextmanager
+def _width(argv: list[str]) -> Iterator[None]:
+    """Errors are read as long lines, whatever the terminal is."""
+    before = os.environ.get("COLUMNS")
+    if not {"-h", "--help"} & set(argv):
+        os.environ["COLUMNS"] = "1000"
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS", None)
+        if before is not None:
+            os.environ["COLUMNS"] = before
 
 
 def positive(value: int, name: str) -> int:
@@ -111,6 +165,8 @@ def usable_device(name: str) -> str:
     Raises:
         UsageError: they cannot.
     """
+    import torch
+
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
@@ -122,7 +178,7 @@ def usable_device(name: str) -> str:
 
 def describe(solver: Any, name: str) -> dict[str, Any]:
     """The effective configuration of a solver or an ensemble, for config.yaml and the summary."""
-    if not isinstance(solver, Solver):
+    if name == STANDARD or not hasattr(solver, "gates"):
         return {"name": name} | _plain(solver)
     return {
         "name": name,
@@ -138,46 +194,12 @@ def _plain(value: Any) -> dict[str, Any]:
     return {key: list(item) if isinstance(item, tuple) else item for key, item in found.items()}
 
 
-def _values(solver: Any) -> dict[str, Any]:
-    return {
-        field.name: getattr(solver, field.name) for field in dataclasses.fields(solver) if field.name != "most_steps"
-    }
-
-
-def _flags(solver: Any) -> Any:
-    """The solver's dataclass with `gates` and `step` narrowed to its own rules, so that their fields become flags."""
-    hints = get_type_hints(type(solver))
-    # the words about a field stand with the class that it comes from, where tyro does not look
-    words = {
-        part.arg_name: part.description for kind in type(solver).__mro__ for part in docs(kind.__doc__ or "").params
-    }
-    fields: list[Any] = []
-    for name, value in _values(solver).items():
-        inner = name in ("gates", "step")
-        found = tyro.conf.arg(name="") if inner else tyro.conf.arg(help=words.get(name))
-        kind: Any = Annotated[type(value) if inner else hints[name], found]
-        fields.append((name, kind, dataclasses.field(default=value)))
-    made = dataclasses.make_dataclass("Tuning", fields, frozen=True, kw_only=True)
-    made.__doc__ = type(solver).__doc__
-    return made
-
-
 def _peek(argv: list[str], flag: str) -> str | None:
-    for at, word in enumerate(argv):
-        if word == flag and at + 1 < len(argv):
-            return argv[at + 1]
-        if word.startswith(flag + "="):
-            return word.partition("=")[2]
-    return None
-
-
-def _one_line(panel: str) -> str:
-    """The words of tyro's framed error, without the frame and without its hints on further reading."""
-    words: list[str] = []
-    for line in panel.splitlines():
-        line = line.strip("│╭╮╰╯─ \t")
-        if line.startswith("For full helptext"):
-            break
-        if line and line not in ("Parsing error", "Required options", "Unrecognized options"):
-            words.append(line)
-    return " ".join(" ".join(words).replace("Unrecognized options:", "unknown option:").split()).rstrip(".")
+    """The value of a flag, the last one if it comes several times."""
+    found = None
+    for word, following in zip(argv, [*argv[1:], None], strict=False):
+        if word == flag:
+            found = following
+        elif word.startswith(flag + "="):
+            found = word.partition("=")[2]
+    return found

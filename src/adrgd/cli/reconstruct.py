@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import tyro
 from rich.progress import Progress
 from rich.table import Table
 
 from adrgd import __version__
+from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run
 from adrgd.cli.options import cli, positive
-from adrgd.domain import Box, Domain, L2Ball
 from adrgd.errors import UsageError
-from adrgd.latent.invert import code_shape
-from adrgd.latent.operators import parse_operator
-from adrgd.latent.run import Setting, run_reconstruct
-from adrgd.latent.targets import read_targets
-from adrgd.models import load_model
+
+if TYPE_CHECKING:
+    from adrgd.domain import Domain
 
 DESCRIPTION = "Find the codes of a generator whose images agree with what was measured of the targets."
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What to reconstruct, and how."""
@@ -57,7 +55,17 @@ class Options:
 
 def command(argv: list[str]) -> int:
     """Run `adrgd reconstruct`."""
-    options: Options = cli(Options, argv, prog="adrgd reconstruct", description=DESCRIPTION)
+    return reconstruct(cli(Options, argv, prog="adrgd reconstruct", description=DESCRIPTION))
+
+
+def reconstruct(options: Options) -> int:
+    """Reconstruct, into a folder."""
+    from adrgd.latent.invert import code_shape
+    from adrgd.latent.operators import parse_operator
+    from adrgd.latent.run import Setting, run_reconstruct
+    from adrgd.latent.targets import read_targets
+    from adrgd.models import load_model
+
     run = options.run
     run.begin()
     if options.limit is not None:
@@ -87,6 +95,8 @@ def command(argv: list[str]) -> int:
 
 def _image_shape(generator: Any, shape: tuple[int, ...]) -> tuple[int, int, int]:
     """What the generator makes of a code in the middle."""
+    import torch
+
     try:
         with torch.no_grad():
             made = generator(torch.zeros(1, *shape))
@@ -110,6 +120,10 @@ def _domain(text: str, shape: tuple[int, ...]) -> Domain | None:
         size = float(number)
     except ValueError:
         size = 0.0
+    import torch
+
+    from adrgd.domain import Box, L2Ball
+
     if kind not in ("ball", "box") or not size > 0:
         raise UsageError(f"expected --domain as free, ball:RADIUS or box:HALFWIDTH, found {text!r}")
     return Box(-size, size) if kind == "box" else L2Ball(torch.zeros(shape), size)

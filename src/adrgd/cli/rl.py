@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 import tyro
 from rich.progress import Progress
 from rich.table import Table
 
+from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run, figures
 from adrgd.cli.options import cli, positive
 from adrgd.errors import UsageError
@@ -24,6 +24,7 @@ DESCRIPTION = {
 }
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Train:
     """What to train, and how."""
@@ -73,6 +74,7 @@ class Train:
     )
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Play:
     """Which agent to watch."""
@@ -157,6 +159,8 @@ def play(options: Play) -> int:
     if not os.environ.get("DISPLAY"):  # both are read when the libraries that draw are imported
         os.environ.setdefault("MUJOCO_GL", "egl")
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    import torch
+
     torch.set_num_threads(1)
     from adrgd.rl.config import RefineConfig, named
     from adrgd.rl.film import film

@@ -5,30 +5,31 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import tyro
 from rich.progress import Progress
 from rich.table import Table
-from torch import Tensor
 
 from adrgd import __version__
-from adrgd.attacks import Attack, Standard, Threat, attack_batch, steps_within
-from adrgd.attacks.standard import LEAST, find_attacker
+from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run, figures
 from adrgd.cli.options import cli, describe, positive
-from adrgd.domain import Box
 from adrgd.errors import UsageError
 from adrgd.runs import open_run
-from adrgd.solvers import Solver
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from adrgd.domain import Box
+    from adrgd.solvers import Solver
 
 DESCRIPTION = "Play episodes of a trained policy while each observation is perturbed inside a small ball."
 EPISODES = "episodes.parquet"
 SUMMARY = "summary.json"
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Siege:
     """Which policy to attack, where, and how much."""
@@ -80,6 +81,7 @@ class StandardSearch:
         self, logits: Any, clean: Tensor, action: Tensor, target: Tensor | None, eps: float, box: Box, loss: str,
         seed: int,
     ) -> Any:  # fmt: skip
+        from adrgd.attacks import Attack, Standard, Threat, attack_batch
         from adrgd.rl.perturb import Found
 
         low, high = (float(bound) for bound in (box.lower.min(), box.upper.max()))  # type: ignore[union-attr]
@@ -106,6 +108,9 @@ def attack(argv: list[str]) -> int:
 
 def besiege(options: Siege, out: Path, bar: Progress) -> dict[str, Any]:
     """Play under the attack and the controls, and write what came of it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     from adrgd.rl.load import load_normalisation, load_policy
     from adrgd.rl.perturb import WITHOUT_SOLVER, Perturbation
     from adrgd.rl.siege import make_world, play_siege, summary_of
@@ -164,6 +169,10 @@ def besiege(options: Siege, out: Path, bar: Progress) -> dict[str, Any]:
 
 def _attacker(options: Siege) -> tuple[Solver | StandardSearch | str, int]:
     """What moves the observations, and how many iterations its passes pay for."""
+    from adrgd.attacks import steps_within
+    from adrgd.attacks.standard import LEAST, find_attacker
+    from adrgd.solvers import Solver
+
     passes = positive(options.passes, "passes")
     name = {"adr": "adr:paper-fruitbot", "secant": "graduated-secant"}.get(options.solver, options.solver)
     if name in ("none", "noise"):

@@ -9,14 +9,14 @@ import tyro
 from rich.progress import Progress
 from rich.table import Table
 
+from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run, figures
 from adrgd.cli.options import cli, positive, usable_device
-from adrgd.training.config import Training, parts
-from adrgd.training.loop import train
 
 DESCRIPTION = "Train a classifier on clean or adversarial images, into a folder that can be resumed."
 
 
+@flags
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What to train, and how."""
@@ -55,7 +55,14 @@ class Options:
 
 def command(argv: list[str]) -> int:
     """Run `adrgd train`."""
-    options: Options = cli(Options, argv, prog="adrgd train", description=DESCRIPTION)
+    return train(cli(Options, argv, prog="adrgd train", description=DESCRIPTION))
+
+
+def train(options: Options) -> int:
+    """Train, into a folder."""
+    from adrgd.training.config import Training, parts
+    from adrgd.training.loop import train as train_classifier
+
     run = options.run
     run.begin()
     data, test = parts(options.data)
@@ -73,7 +80,7 @@ def command(argv: list[str]) -> int:
         def advance(done: int, total: int, loss: float) -> None:
             bar.update(task, completed=done, total=total, description=f"loss {loss:.3f}")
 
-        return train(training, out, device=device, resume=run.resume, advance=advance)
+        return train_classifier(training, out, device=device, resume=run.resume, advance=advance)
 
     words = f"weights: {out}/model.safetensors"
     return run.carry_out(work, out, show=lambda summary: [_table(summary)], results=words)

@@ -8,8 +8,9 @@ from adrgd.domain.l1 import L1Ball
 from adrgd.domain.l2 import BoundL2Ball, L2Ball
 from adrgd.domain.linf import LinfBall
 from adrgd.domain.masked import Masked
-from adrgd.domain.norms import NORMS, Norm, across, as_norm, ball, distance, norm_of
+from adrgd.domain.norms import NORMS, across, as_norm, ball, distance, norm_of
 from adrgd.domain.protocol import BoundDomain, Domain
+from adrgd.names import Norm
 
 __all__ = [
     "NORMS",

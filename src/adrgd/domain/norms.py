@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -17,8 +17,7 @@ from adrgd.domain.l2 import L2Ball
 from adrgd.domain.linf import LinfBall
 from adrgd.domain.protocol import Domain, Value
 from adrgd.errors import UsageError
-
-Norm = Literal["linf", "l2", "l1", "l0"]
+from adrgd.names import Norm
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adrgd.errors import sentence
 from adrgd.falsify.instances import Instance, InstanceList
-from adrgd.falsify.run import falsify, sentence
+from adrgd.falsify.run import falsify
 from adrgd.falsify.summary import markdown, summarise
 from adrgd.falsify.workers import Done, run_jobs
 from adrgd.reading import read_bytes, read_json, read_record, read_table

@@ -10,7 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from adrgd.errors import AdrgdError, UsageError
+from adrgd.errors import UsageError
 from adrgd.falsify.alternatives import TimeUpError
 from adrgd.falsify.counterexample import Counterexample
 from adrgd.falsify.property import Property, PropertyError
@@ -117,13 +117,6 @@ def _search(
 
     eased = prop.eased(tolerance) if tolerance else prop
     return search(net, eased, deadline=deadline, seed=seed, accept=accept, turns=turns)
-
-
-def sentence(error: BaseException) -> str:
-    """What went wrong, in one line."""
-    if isinstance(error, AdrgdError):
-        return str(error)
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0] or 'no message'}"
 
 
 def _check(*, timeout: float, tolerance: float) -> None:

@@ -28,6 +28,11 @@ class Architecture:
     input_shape: tuple[int, ...]
     classes: int | None
 
+    def words(self) -> str:
+        """What goes in and what comes out."""
+        inputs = " x ".join(str(side) for side in self.input_shape)
+        return f"inputs {inputs}, {'an image' if self.classes is None else f'{self.classes} logits'}"
+
 
 ARCHITECTURES = {
     "mnist-cnn": Architecture(mnist_cnn, MNIST, 10),

@@ -21,7 +21,9 @@ BUNDLED = {
         "mnist-convnext",
         "a ConvNeXt with GELU, trained on PGD's images, eps .3; clean .977, under PGD at .3 .806",
     ),
-    "mnist-pgd": Bundled("mnist-cnn", "the same, trained on PGD's images, eps .25; clean .992, under PGD at .25 .951"),
+    "mnist-pgd": Bundled(
+        "mnist-cnn", "the paper's MNIST network, trained on PGD's images, eps .25; clean .992, under PGD at .25 .951"
+    ),
     "mnist-vae": Bundled("mnist-decoder", "a decoder of MNIST digits from 20 numbers"),
 }
 

@@ -31,13 +31,13 @@ from adrgd.attacks.matrix.entrants import Entrant, Own
 from adrgd.attacks.matrix.gradients import Usefulness, usefulness
 from adrgd.attacks.matrix.peers import Peer, check_peers, reason
 from adrgd.attacks.matrix.report import write_report
-from adrgd.attacks.threat import LEAVES, BoxName, Threat, of_box
+from adrgd.attacks.threat import LEAVES, Threat, of_box
 from adrgd.data import Images
-from adrgd.domain import Norm
 from adrgd.errors import AdrgdError, RunFolderError, UsageError
 from adrgd.gates import Gating
 from adrgd.models.checks import check_model, probe, scale_of
 from adrgd.models.outputs import Logits
+from adrgd.names import BoxName, Norm
 from adrgd.runs import Run, open_run
 
 Target = Literal["next", "random", "least-likely"] | None

@@ -1,0 +1,14 @@
+"""Names that stand for a choice everywhere: in the library, in settings, on the command line. Nothing is imported."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Norm = Literal["linf", "l2", "l1", "l0"]
+"""How the size of a perturbation is measured."""
+
+BoxName = Literal["data", "none"]
+"""Where perturbed images may be, besides their ball: in the range of the data, or anywhere."""
+
+STANDARD = "standard"
+"""The ensemble by which a model is judged."""
