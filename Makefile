@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-portable test-procgen fuzz check clean
+.PHONY: demo docs notebooks test test-portable test-procgen fuzz check clean
 
 demo: .venv/.runtime  ## attack the bundled robust network and write a report
 	rm -rf runs/demo
@@ -25,6 +25,23 @@ test-procgen:  ## the games of Procgen, in an environment of their own: they ask
 fuzz: .venv/.test  ## 10,000 damaged files of each kind, in processes with limits: two hours at most
 	PYTHONPATH=tests $(BIN)/python -m fuzz --cases 10000 --seed 0 --minutes 120
 
+docs: .venv-docs/.ready  ## the site, into site/: every link is checked, and that nothing is loaded from elsewhere
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+
+# An environment of its own: the extra [docs] and nothing else. The site is built from the sources as text, without torch.
+.venv-docs/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-docs
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' > .venv-docs/requirements.txt
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -r .venv-docs/requirements.txt
+	touch $@
+
+notebooks: .venv/.notebooks  ## run the notebooks of docs/notebooks in place, on a processor, with what comes with the package
+	$(BIN)/python docs/notebooks/run.py
+
+.venv/.notebooks: .venv/.runtime
+	$(PIP) -e '.[notebooks]'
+	touch $@
+
 check: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,4 +61,4 @@ check: .venv/.test
 	touch $@
 
 clean:
-	rm -rf .venv .venv-procgen runs
+	rm -rf .venv .venv-docs .venv-procgen site runs

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import torch
 from nets import MODELS, Nets
 from rich.progress import track
-from watch import follow
 
 from adrgd import ADRGD, Box, NormalisedGD, Solver
 from adrgd.solvers import SETTINGS, preset
+from adrgd.watch import follow
 
 ALPHAS = (20, 200, 2000, 20000)
 NETS = {"A": 50, "C": 10}

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from watch import follow
 
 from adrgd import Box, GradientStep, GraduatedGates, Output, Solver, TrueGates
 from adrgd.solvers.solver import GateRule
 from adrgd.surrogate import gated, hinge_values, true_pattern
+from adrgd.watch import follow
 
 POINT = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
 NEURON = 1  # the one whose line goes through POINT

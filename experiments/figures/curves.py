@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from rich.progress import track
 from study import FULL, chosen
 from torch import Tensor
-from watch import WatchedGates
 
 from adrgd import Box, Solver, maximize
 from adrgd.solvers import SETTINGS, preset
+from adrgd.watch import WatchedGates
 
 RESTARTED = ("graduated", "graduated-default", "sign", "leaky", "sigmoid", "adam", "gd", "adr")
 PUBLISHED = "adr, one run"

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import boundary
 import landscape
-import numpy as np
 import style
 import torch
 from landscape import Landscape, grid
@@ -18,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
-from adrgd.surrogate import hinge_values
+from adrgd.plot import Plane, count_polytopes, slice_2d
 
 HALO = [withStroke(linewidth=2.2, foreground=style.PAPER)]
 Function = Callable[[Tensor], Tensor]
@@ -27,19 +26,11 @@ Corner = tuple[float, float]
 
 def draw_landscape(axes: Axes, f: Function, low: Corner, high: Corner, width: float, points: int = 401) -> int:
     """Shade f between two corners and draw every neuron's zero set; returns the number of polytopes on the grid."""
-    where = grid(low, high, points)
-    with torch.no_grad():
-        values, hinges = hinge_values(f, where)
-    across, up = (np.linspace(a, b, points) for a, b in zip(low, high, strict=True))
-    shade = axes.contourf(across, up, values.view(points, points), levels=18, cmap=style.LANDSCAPE, zorder=0)
-    shade.set_rasterized(True)
-    signs = torch.cat(hinges, 1) >= 0
-    for h in torch.cat(hinges, 1).T:
-        if h.min() < 0 < h.max():
-            axes.contour(across, up, h.view(points, points), levels=[0], colors=style.INK, linewidths=width, zorder=1)
-    axes.set(aspect="equal", xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$x_1$", ylabel="$x_2$")
+    plane = Plane.of_two_inputs(torch.float64)
+    slice_2d(f, plane, axes, low=low, high=high, points=points, linewidth=width, cmap=style.LANDSCAPE)
+    axes.set(xlabel="$x_1$", ylabel="$x_2$")
     axes.locator_params(nbins=5)
-    return len(signs.unique(dim=0))
+    return count_polytopes(f, plane, low=low, high=high, points=points)
 
 
 def draw_small(axes: Axes) -> str:

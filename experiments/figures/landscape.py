@@ -12,9 +12,10 @@ import paths  # noqa: F401  # lets nets be imported
 import torch
 from nets import Nets
 from torch import Tensor
-from watch import Path, follow, gates_under
+from watch import gates_under
 
 from adrgd import Box, Normalised
+from adrgd.watch import Trajectory, follow
 
 DRAWN, WIDTHS, STEPS = 200, (2, 32, 32, 1), 100
 CLOSE = 0.02  # a run has found the maximum when it is within this share of the network's range
@@ -28,7 +29,7 @@ class Landscape:
     """The network to be drawn, its runs (`row` of each path), and the count of maxima found over all networks."""
 
     net: Nets
-    runs: dict[str, Path]
+    runs: dict[str, Trajectory]
     row: int
     found: dict[str, int]
     peak: Tensor

@@ -14,10 +14,11 @@ import paths  # noqa: F401  # lets nets be imported
 import torch
 from nets import Nets
 from torch import Tensor
-from watch import Path, follow, gates_under
+from watch import gates_under
 
 from adrgd import Box, Normalised
 from adrgd.surrogate import gated, hinge_values, true_pattern
+from adrgd.watch import Trajectory, follow
 
 DRAWN, WIDTHS, STEPS = 40_000, (1, 3, 1), 100
 STEP = Normalised(length=0.25, schedule="linear")  # the first is an eighth of the interval
@@ -38,7 +39,7 @@ class Toy:
     start: float
     edges: Tensor
     at_x: list[float]
-    runs: dict[str, Path]
+    runs: dict[str, Trajectory]
     row: int
     cases: int
     reached: dict[str, int]

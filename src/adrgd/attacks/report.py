@@ -12,6 +12,7 @@ from torch import Tensor
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.data import Images
 from adrgd.page import chart, data_url, render
+from adrgd.pictures import shown_change
 
 GALLERY = 12  # images shown: broken ones first
 
@@ -79,7 +80,7 @@ def _cards(images: Images, table: dict[str, Any], adversarial: Tensor) -> list[C
                 after=_name(images, table["adversarial_prediction"][k]),
                 note=_note(bool(table["success"][k]), first),
                 clean=data_url(clean),
-                change=data_url(_change(found - clean)),
+                change=data_url(shown_change(found - clean)),
                 adversarial=data_url(found),
                 broken=bool(table["success"][k]),
             )
@@ -95,8 +96,3 @@ def _note(broken: bool, first: int) -> str:
 
 def _name(images: Images, label: Any) -> str:
     return str(int(label)) if images.names is None else images.names[int(label)]
-
-
-def _change(difference: Tensor) -> Tensor:
-    """Grey for no change; the largest change of the image becomes black or white."""
-    return 0.5 + 0.5 * difference / difference.abs().max().clamp_min(1e-12)

@@ -1,0 +1,26 @@
+"""Each notebook becomes a page: its text, code and the outputs that are kept in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from nbconvert import MarkdownExporter
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add NAME.md and its pictures for every notebooks/NAME.ipynb."""
+    for file in list(files):
+        if not file.src_uri.endswith(".ipynb"):
+            continue
+        notebook = nbformat.read(str(file.abs_src_path), as_version=4)
+        name = Path(file.src_uri).stem
+        text, resources = MarkdownExporter().from_notebook_node(notebook)
+        for output, data in resources["outputs"].items():
+            files.append(File.generated(config, f"notebooks/{name}/{output}", content=data))
+            text = text.replace(f"]({output})", f"]({name}/{output})")
+        text += f"\n\n---\n[The notebook itself]({Path(file.src_uri).name})\n"
+        files.append(File.generated(config, f"notebooks/{name}.md", content=text))
+    return files
