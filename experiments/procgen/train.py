@@ -103,10 +103,11 @@ class Curve(BaseCallback):
 def save(options: Options, model: Any, rows: list[dict[str, Any]]) -> None:
     """The checkpoint and the curve, each in one piece."""
     scale = model.get_env().ret_rms
+    settings = {k: v for k, v in asdict(options).items() if not isinstance(v, Path)}
     state = {
         "policy": model.policy.state_dict(), "optimizer": model.policy.optimizer.state_dict(),
         "frames": model.num_timesteps, "returns": [float(scale.mean), float(scale.var), float(scale.count)],
-        "options": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items() if not isinstance(v, Path)},
+        "options": {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
         "rows": rows,
     }  # fmt: skip
     write_with(options.out / "checkpoint.pt", lambda file: torch.save(state, file))
