@@ -45,17 +45,17 @@ COMMANDS = {
     ],
     "evaluate, 2 attacks": [
         "evaluate", "--models", "bundled:mnist-pgd", *DATA, "--eps", "0.25", "--steps", "50", "--limit", "100",
-        "--batch-size", "50", "--noise", "20", "--keep-going",
+        "--batch-size", "50", "--noise-points", "20", "--keep-going",
     ],
     "train, 4 epochs": [
         "train", *DATA, "--eps", "0.2", "--steps", "5", "--epochs", "4", "--limit", "500", "--test-limit", "100",
     ],
     "reconstruct, 8 targets": [
-        "reconstruct", "--generator", "bundled:mnist-vae", "--target", "bundled:mnist", "--limit", "8", "--steps",
+        "reconstruct", "--generator", "bundled:mnist-vae", "--data", "bundled:mnist", "--limit", "8", "--steps",
         "200", "--threads", "1",
     ],
     "rl train, 2 legs": [
-        "rl", "train", "--env", "Pendulum-v1", "--steps", "2000", "--evaluate-every", "1000", "--episodes", "2",
+        "rl", "train", "--env", "Pendulum-v1", "--env-steps", "2000", "--evaluate-every", "1000", "--episodes", "2",
         "--learning-starts", "200",
     ],
 }  # fmt: skip

@@ -89,9 +89,9 @@ def siege(options: Options, game: str, solver: str, goal: Any, eps: str, out: Pa
     """What `adrgd rl attack` is to do."""
     return Siege(
         policy=HERE / "policies" / f"{game}.safetensors", env=f"procgen:{game}", eps=float(as_eps(eps)),  # type: ignore[arg-type]
-        solver=solver, goal=goal, passes=max(50, options.passes) if solver == "standard" else options.passes,
-        episodes=options.episodes, side_by_side=options.episodes, limit=options.limit, sample=not options.greedy,
-        controls=False, run=Run(seed=options.seed, threads=1, resume=out.exists()),
+        solver=solver, goal=goal, budget=max(50, options.passes) if solver == "standard" else options.passes,
+        episodes=options.episodes, side_by_side=options.episodes, episode_steps=options.limit,
+        sample=not options.greedy, controls=False, run=Run(seed=options.seed, threads=1, resume=out.exists()),
     )  # fmt: skip
 
 

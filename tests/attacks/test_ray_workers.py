@@ -236,3 +236,16 @@ def test_what_this_program_does_about_sigterm_stays(monkeypatch: pytest.MonkeyPa
             assert signal.getsignal(signal.SIGTERM) is ours
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_evaluations_on_workers_are_those_of_one_process(
+    ray: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "--models", "bundled:mnist-pgd", "--data", "bundled:mnist", "--limit", "4", "--eps", "0.1"]
+    found = []
+    for more in ([], ["--ray", "local"]):
+        quick = ["--steps", "3", "--noise-points", "3", "--batch-size", "2", "--json", *more]
+        assert cli.run([*words, *quick, "--out", str(tmp_path / f"run{len(more)}")]) == 0
+        cells = json.loads(capsys.readouterr().out)["cells"]
+        found.append([{name: value for name, value in cell.items() if name != "seconds"} for cell in cells])
+    assert found[0] == found[1]

@@ -142,7 +142,7 @@ def test_every_cell_of_an_evaluation(tmp_path: Path, capsys: pytest.CaptureFixtu
         "bundled:mnist-pgd",
         "--eps",
         "0.15",
-        "--noise",
+        "--noise-points",
         "3",
         *WORDS,
     ]

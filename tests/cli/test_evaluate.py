@@ -1,6 +1,8 @@
 """adrgd evaluate: what it prints, what it leaves, how it fails."""
 
 import json
+import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 from adrgd.cli import run
 
 BASE = ["evaluate", "--models", "bundled:mnist-pgd", "--data", "bundled:mnist", "--limit", "6", "--steps", "3"]
-QUICK = [*BASE, "--eps", "0.1", "0.3", "--noise", "3", "--threads", "1"]
+QUICK = [*BASE, "--eps", "0.1", "0.3", "--noise-points", "3", "--threads", "1"]
 
 
 def test_json_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,9 +43,12 @@ def test_damaged_images_are_counted_and_named(tmp_path: Path, capsys: pytest.Cap
         Image.effect_noise((28, 28), 80).save(folder / str(label) / "a.png")
     (folder / "1" / "a.png").write_bytes(b"damaged")
     words = ["evaluate", "--models", "bundled:mnist-pgd", "--data", f"folder:{folder}?mode=L", "--steps", "2"]
-    with pytest.warns(UserWarning, match=r"1 of 3 images are skipped: .*1/a\.png"):
-        assert run([*words, "--eps", "0.1", "--noise", "0", "--json", "--out", str(tmp_path / "run")]) == 0
-    summary = json.loads(capsys.readouterr().out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert run([*words, "--eps", "0.1", "--noise-points", "0", "--json", "--out", str(tmp_path / "run")]) == 0
+    out, err = capsys.readouterr()
+    assert re.match(r"warning: 1 of 3 images are skipped: .*1/a\.png", err)
+    summary = json.loads(out)
     assert summary["images"] == 2
     assert "a.png" in summary["skipped_images"][0]
     assert "a.png" in (tmp_path / "run" / "report.md").read_text()
@@ -56,12 +61,15 @@ def test_damaged_images_are_counted_and_named(tmp_path: Path, capsys: pytest.Cap
         (["--eps", "0.1", "0.1"], "each once"),
         (["--models", "magic"], "magic"),
         (["--solvers", "magic"], "unknown solver"),
+        (["--solvers", "pgd", "--step", "magic"], "unknown step rule 'magic'"),
+        (["--solvers", "pgd?step=magic"], "unknown step rule 'magic'"),
+        (["--targeted", "11"], "class 11"),
         (["--solvers", "pgd", "pgd"], "each once"),
-        (["--solvers", "--noise", "0"], "at least one attack"),
+        (["--solvers", "--noise-points", "0"], "at least one attack"),
         (["--peers", "magic:PGD"], "expected a peer as"),
         (["--loss", "magic"], "unknown loss"),
         (["--targeted", "best"], "best"),
-        (["--noise", "-1"], "--noise must be at least 1"),
+        (["--noise-points", "-1"], "--noise-points must be at least 1"),
         (["--steps", "0"], "--steps must be at least 1"),
         (["--batch-size", "0"], "--batch-size must be at least 1"),
         (["--device", "abacus"], "abacus"),
@@ -92,3 +100,16 @@ def test_models_and_images_that_do_not_belong_together(tmp_path: Path, capsys: p
 def _folder(tmp_path: Path) -> Path:
     (tmp_path / "zero").mkdir()
     return tmp_path / "zero"
+
+
+def test_step_rules_and_one_target_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Images of the target class are left out; a spec's own step rule goes before the one for all."""
+    words = [*BASE, "--eps", "8/255", "--noise-points", "0", "--targeted", "1", "--step", "momentum", "--keep-going"]
+    solvers = ["--solvers", "pgd", "pgd?step=steepest", "--out", str(tmp_path / "run")]
+    assert run([*words, *solvers, "--limit", "4", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["images"], summary["skipped"], summary["config"]["target"]) == (3, 1, 1)
+    settings = [(tmp_path / "run" / "cells").glob(f"*{name}*/config.yaml") for name in ("pgd-step", "pgd")]
+    found = [next(iter(files)).read_text() for files in settings]
+    assert "step=Steepest(" in found[0]
+    assert any("step=Momentum(" in file.read_text() for file in (tmp_path / "run" / "cells").glob("*/config.yaml"))

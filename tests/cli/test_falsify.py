@@ -95,5 +95,5 @@ def test_a_list_of_instances(files: tuple[str, str], tmp_path: Path, capsys: pyt
     printed = capsys.readouterr().out
     assert printed.startswith("sat ")
     assert "2 instances: 1 sat, 0 unknown, 0 timeout, 1 error" in printed
-    assert run("--instances", tmp_path / "instances.csv", "--resume", out, "--json") == 0
+    assert run("--instances", tmp_path / "instances.csv", "--resume", "--out", out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["sat"] == 1

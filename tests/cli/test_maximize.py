@@ -69,7 +69,7 @@ def test_corners_with_one_number_an_input(file: str, capsys: pytest.CaptureFixtu
 def test_no_proof_in_time_still_prints_and_saves(
     words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert run([*words, "--exact", "--time-limit", "0", "--tolerance", "1e-9", "--json"]) == 1
+    assert run([*words, "--exact", "--timeout", "0", "--gap", "1e-9", "--json"]) == 1
     result = json.loads(capsys.readouterr().out)
     assert not result["proven"]
     assert result["bound"] >= result["value"]
@@ -117,3 +117,15 @@ def test_operators_that_are_not_known(net: nn.Sequential, tmp_path: Path, capsys
     onnx.save(model, str(tmp_path / "odd.onnx"))
     assert run(["maximize", str(tmp_path / "odd.onnx"), "--lower", "0", "--upper", "1"]) == 2
     assert "Unique" in capsys.readouterr().err
+
+
+def test_nothing_is_written_unless_asked(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    assert run(["maximize", file, "--lower=-1/2", "--upper", "1", "--exact", "--device", "auto"]) == 0
+    out = capsys.readouterr().out
+    assert "relative gap" in out
+    assert "saved" not in out
+    assert sorted(tmp_path.rglob("*")) == before

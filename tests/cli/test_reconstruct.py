@@ -17,7 +17,7 @@ from adrgd.cli import run
 from adrgd.latent import run as latent_run
 
 BASE = ["reconstruct", "--generator", "bundled:mnist-vae", "--steps", "10", "--limit", "3"]
-MNIST = [*BASE, "--target", "bundled:mnist"]
+MNIST = [*BASE, "--data", "bundled:mnist"]
 
 
 def test_writes_images_figures_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,14 +78,14 @@ def test_files_and_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     folder.mkdir()
     for name in ("b", "a"):
         Image.new("L", (28, 28), 120).save(folder / f"{name}.png")
-    assert run([*BASE, "--target", str(folder), "--solvers", "adam", "--out", str(tmp_path / "run")]) == 0
+    assert run([*BASE, "--data", str(folder), "--solvers", "adam", "--out", str(tmp_path / "run")]) == 0
     assert sorted(file.name for file in (tmp_path / "run" / "images").iterdir()) == ["a.adam.png", "b.adam.png"]
     Image.new("L", (28, 30), 120).save(folder / "c.png")
     capsys.readouterr()
-    assert run([*BASE, "--target", str(folder), "--out", str(tmp_path / "other")]) == 2
+    assert run([*BASE, "--data", str(folder), "--out", str(tmp_path / "other")]) == 2
     assert "28 x 30 and 1" in capsys.readouterr().err
     (folder / "c.png").write_bytes(b"no image")
-    assert run([*BASE, "--target", str(folder / "c.png"), "--out", str(tmp_path / "other")]) == 2
+    assert run([*BASE, "--data", str(folder / "c.png"), "--out", str(tmp_path / "other")]) == 2
     assert not (tmp_path / "other").exists()
 
 
@@ -96,8 +96,8 @@ def test_files_and_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (["--operator", "zap"], "unknown operator 'zap'"),
         (["--generator", "bundled:mnist-pgd"], "expected a generator"),
         (["--domain", "ball"], "ball:RADIUS"),
-        (["--target", "/nowhere"], "found no '/nowhere'"),
-        (["--target", "cifar10:/nowhere"], "cifar10"),
+        (["--data", "/nowhere"], "found no '/nowhere'"),
+        (["--data", "cifar10:/nowhere"], "cifar10"),
         (["--solvers", "nope"], "unknown solver"),
         (["--code", "7"], "--code"),
         (["--resume"], "--resume needs the run's folder"),

@@ -27,7 +27,7 @@ from adrgd.rl.training import load_run
 from .conftest import Start, wait
 
 BASE = [
-    "rl", "train", "--env", "Pendulum-v1", "--steps", "300", "--evaluate-every", "100", "--episodes", "1",
+    "rl", "train", "--env", "Pendulum-v1", "--env-steps", "300", "--evaluate-every", "100", "--episodes", "1",
     "--learning-starts", "50", "--net", "16", "16", "--refine-steps", "5",
 ]  # fmt: skip
 
@@ -43,7 +43,7 @@ def same(one: Path, other: Path) -> bool:
 
 def test_json_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--refine", "adr", "--critic", "min", "--radius", "0.3", "--algo", "ddpg", "--json"]
-    assert run([*BASE, "--steps", "100", *words, "--out", str(tmp_path / "run")]) == 0
+    assert run([*BASE, "--env-steps", "100", *words, "--out", str(tmp_path / "run")]) == 0
     out, err = capsys.readouterr()
     summary = json.loads(out)
     assert err == ""
@@ -56,26 +56,26 @@ def test_json_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_table_and_picture_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("pygame", reason="Pendulum is drawn by pygame")
     out = tmp_path / "run"
-    assert run([*BASE, "--steps", "100", "--refine", "none", "--out", str(out)]) == 0
+    assert run([*BASE, "--env-steps", "100", "--refine", "none", "--out", str(out)]) == 0
     assert "last mean reward" in capsys.readouterr().out
-    assert run(["rl", "play", "--run", str(out), "--limit", "12", "--refine", "gd", "--width", "64"]) == 0
+    assert run(["rl", "play", str(out), "--episode-steps", "12", "--refine", "gd", "--width", "64"]) == 0
     assert f"see {out}/episode.gif" in capsys.readouterr().out
     with Image.open(out / "episode.gif") as picture:
         assert picture.size == (64, 64)
         assert picture.n_frames > 5
-    assert run(["rl", "play", "--run", str(out), "--limit", "3", "--json", "--out", str(tmp_path / "other.gif")]) == 0
+    assert run(["rl", "play", str(out), "--episode-steps", "3", "--json", "--out", str(tmp_path / "other.gif")]) == 0
     assert json.loads(capsys.readouterr().out)["length"] == 3
 
 
 def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path, start: Start) -> None:
-    process = start("-m", "adrgd", *BASE, "--steps", "50000", "--out", str(tmp_path / "killed"))
+    process = start("-m", "adrgd", *BASE, "--env-steps", "50000", "--out", str(tmp_path / "killed"))
     wait(process, (tmp_path / "killed" / CHECKPOINT).exists)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     config = tmp_path / "killed" / "config.yaml"
     steps = load_run(tmp_path / "killed")[0].num_timesteps
     assert steps % 100 == 0
-    words = [*BASE, "--steps", str(steps + 100), "--json"]
+    words = [*BASE, "--env-steps", str(steps + 100), "--json"]
     # the same run to an earlier end: nothing but that end and the size of the buffer would differ
     config.write_text(config.read_text().replace("steps: 50000", f"steps: {steps + 100}"))
     Checksums.read(config.parent).add(config.name, digest(config))
@@ -108,9 +108,9 @@ def test_interruption_says_how_to_go_on(
         (["--probability", "2"], "probability"),
         (["--radius", "0"], "radius"),
         (["--refine-steps", "0"], "--refine-steps must be at least 1"),
-        (["--steps", "0"], "--steps must be at least 1"),
-        (["--steps", "many"], "many"),
-        (["--steps", "320"], "multiples of update_every = 50"),
+        (["--env-steps", "0"], "--env-steps must be at least 1"),
+        (["--env-steps", "many"], "many"),
+        (["--env-steps", "320"], "multiples of update_every = 50"),
         (["--start", "-1"], "start >= 0"),
         (["--critic", "best"], "best"),
         (["--threads", "0"], "--threads must be at least 1"),
@@ -137,8 +137,8 @@ def test_bad_usage_is_one_line(
     ("words", "code", "sentence"),
     [
         (["rl", "dance"], 2, "unknown command 'rl dance'; expected one of train, attack, play"),
-        (["rl", "play"], 2, "--run"),
-        (["rl", "play", "--run", "nowhere"], 1, "not a folder of `adrgd rl train`"),
+        (["rl", "play"], 2, "missing: FOLDER"),
+        (["rl", "play", "nowhere"], 1, "not a folder of `adrgd rl train`"),
     ],
 )
 def test_other_mistakes(words: list[str], code: int, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

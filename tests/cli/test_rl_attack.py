@@ -38,7 +38,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def words(policy: Path, *more: str) -> list[str]:
     base = ["rl", "attack", "--policy", str(policy), "--env", POLE, "--trust", "--episodes", "4"]
-    return [*base, "--passes", "6", *more]
+    return [*base, "--budget", "6", *more]
 
 
 def test_the_agent_alone_under_noise_and_under_attack(
@@ -71,7 +71,7 @@ def test_every_attack_keeps_to_its_passes(
     solver: str, policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     passes = 50 if solver == "standard" else 12
-    more = ["--solver", solver, "--passes", str(passes), "--episodes", "1", "--json", "--out", str(tmp_path / "run")]
+    more = ["--solver", solver, "--budget", str(passes), "--episodes", "1", "--json", "--out", str(tmp_path / "run")]
     assert run(words(policy, "--eps", "0.1", "--goal", "margin", *more)) == 0
     found = json.loads(capsys.readouterr().out)["found"][solver]
     assert 1 <= found["passes"] <= passes + 50 * (solver == "standard")

@@ -83,7 +83,8 @@ def test_workers_end_with_the_first_process_and_no_instance_counts_as_failed(tmp
     workers = children(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=300)
-    ended(signal.SIGINT, process.returncode, err, f"; go on with: adrgd falsify --instances {file} --resume {out}")
+    advice = f"; go on with: adrgd falsify --instances {file} --resume --out {out}"
+    ended(signal.SIGINT, process.returncode, err, advice)
     assert [json.loads(part.read_text())["answer"] for part in (out / "parts").glob("*.json")] == ["sat"]
     deadline = time.monotonic() + 30
     while any(Path(f"/proc/{worker}/cmdline").exists() for worker in workers):

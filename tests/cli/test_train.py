@@ -88,7 +88,7 @@ def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path, start: 
         (["--epochs", "many"], "many"),
         (["--steps", "0"], "--steps must be at least 1"),
         (["--batch-size", "0"], "--batch-size must be at least 1"),
-        (["--rate", "-1"], "must be positive"),
+        (["--learning-rate", "-1"], "must be positive"),
         (["--threads", "0"], "--threads must be at least 1"),
         (["--limit", "0"], "limit >= 1"),
         (["--model", "bundled:mnist-pgd"], "an architecture to train"),

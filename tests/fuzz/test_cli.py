@@ -16,15 +16,15 @@ COMMANDS = (
     "attack --model {onnx} --data {npz} --eps 0.1 --steps 2 --out {out} --solver pgd",
     "attack --model bundled:mnist-pgd --data bundled:mnist --limit 2 --eps 0.1 --steps 2 --out {out}",
     "attack --model {pt} --data {npz} --eps 0.1 --out {out}",
-    "evaluate --models bundled:mnist-pgd --data bundled:mnist --limit 2 --eps 0.1 --steps 2 --noise 2 --out {out}",
+    "evaluate --models bundled:mnist-pgd --data bundled:mnist --limit 2 --eps 0.1 --steps 2 --noise-points 2 --out {out}",  # noqa: E501
     "maximize {onnx} --lower -1 --upper 1 --steps 2 --restarts 2 --out {out}.json",
     "maximize {pt2} --lower -1 --upper 1 --steps 2 --out {out}.json",
     "falsify {onnx} {vnnlib} --timeout 2",
     "falsify --instances {list} --timeout 2 --out {out}",
-    "reconstruct --generator bundled:mnist-vae --target bundled:mnist --limit 1 --steps 2 --out {out}",
-    "reconstruct --generator bundled:mnist-vae --target {picture} --steps 2 --out {out}",
+    "reconstruct --generator bundled:mnist-vae --data bundled:mnist --limit 1 --steps 2 --out {out}",
+    "reconstruct --generator bundled:mnist-vae --data {picture} --steps 2 --out {out}",
     "train --data {npz} --eps 0.1 --epochs 1 --steps 1 --limit 4 --test-limit 4 --out {out}",
-    "rl play --run {out}",
+    "rl play {out}",
     "list",
 )
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from adrgd.attacks.evaluate import Attack, AttackResult
 from adrgd.data import Images
+from adrgd.errors import DataError
+from adrgd.rows import take
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,20 @@ class Workers(Protocol):
     def __call__(
         self, model: nn.Module, attack: Attack, batches: Sequence[Batch]
     ) -> Generator[tuple[Batch, AttackResult]]: ...
+
+
+def attackable(images: Images, target: object) -> Images:
+    """Without the images that already belong to the one target class, where the target is a class number.
+
+    Raises:
+        DataError: nothing is left to attack.
+    """
+    if isinstance(target, int):
+        keep = (images.labels != target).nonzero()[:, 0]
+        images = take(images, keep)
+    if not len(images):
+        raise DataError(f"no image is left to attack: expected some outside the target class {target}, found none")
+    return images
 
 
 def split(images: Images, size: int) -> list[Batch]:

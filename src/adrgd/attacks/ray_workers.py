@@ -7,7 +7,6 @@ Ray replaces a worker that dies and tries its batch again.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
 import os
 import signal
@@ -21,7 +20,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from adrgd.attacks.batches import Batch
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
@@ -87,6 +86,12 @@ class RayWorkers:
                 for unfinished in running:
                     ray.cancel(unfinished)
 
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """One session for several calls, where the caller has none."""
+        with _session(optional("ray", extra="ray"), self.address):
+            yield
+
     def _width(self, ray: Any, gpus: int) -> int:
         """How many batches to hand out at a time: two for each worker that there is room for."""
         rooms = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -130,12 +135,11 @@ def _work(sent: list[Any], attack: Attack, batch: Batch, threads: int, device: s
     try:
         model = _network(sent[0], device)
         images, labels = batch.images.to(device), batch.labels.to(device)
-        result = attack_batch(model, images, labels, attack, index=batch.index, check=False)
+        result: AttackResult = attack_batch(model, images, labels, attack, index=batch.index, check=False)
     except AdrgdError as error:
         plain = next(kind for kind in type(error).__mro__ if kind.__module__ == AdrgdError.__module__)
         return _Failure(plain, str(error))
-    tensors = {name: value.cpu() for name, value in vars(result).items() if isinstance(value, Tensor)}
-    return dataclasses.replace(result, **tensors)
+    return result.to("cpu")
 
 
 @lru_cache(maxsize=1)

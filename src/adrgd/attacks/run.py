@@ -12,17 +12,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from adrgd.attacks.batches import Batch, Workers, split
+from adrgd.attacks.batches import Batch, Workers, attackable, split
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.gating import attack_gating, check_gates, facts
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.attacks.threat import LEAVES, Threat
 from adrgd.data import Images
-from adrgd.errors import DataError, warn
+from adrgd.errors import warn
 from adrgd.models.checks import check_model, probe, squashed
 from adrgd.models.outputs import Logits
-from adrgd.rows import take
 
 Advance = Callable[[int, int], None]
 """Told the number of images done, and how many of them are broken, after each batch."""
@@ -58,7 +57,7 @@ def run_attack(
         DataError: nothing is left to attack.
     """
     model = Logits(model)
-    given, images = len(images), _attackable(images, attack)
+    given, images = len(images), attackable(images, attack.threat.target)
     few = probe(images.images).to(device)
     check_model(model, few)
     with torch.no_grad():
@@ -151,14 +150,3 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
     middle, scale = p + z * z / (2 * count), 1 + z * z / count
     half = z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
-
-
-def _attackable(images: Images, attack: Attack) -> Images:
-    """Without the images that already belong to the one target class."""
-    target = attack.threat.target
-    if isinstance(target, int):
-        keep = (images.labels != target).nonzero()[:, 0]
-        images = take(images, keep)
-    if not len(images):
-        raise DataError(f"no image is left to attack: expected some outside the target class {target}, found none")
-    return images

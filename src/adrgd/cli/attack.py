@@ -12,7 +12,7 @@ from rich.table import Table
 from adrgd import __version__
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run, figures
-from adrgd.cli.options import Chosen, describe, parse, positive, usable_device
+from adrgd.cli.options import Chosen, class_or_rule, describe, parse, positive, usable_device
 from adrgd.errors import UsageError
 from adrgd.names import BoxName, Norm
 
@@ -65,8 +65,6 @@ class Options:
     """Skip that many images."""
     batch_size: int = 128
     """Images that are worked on side by side."""
-    device: str = "cpu"
-    """cpu, cuda, cuda:1, ..."""
     trust: bool = False
     """Load a .pt or .pt2 file even where that can run its maker's code."""
     ray: str | None = None
@@ -94,7 +92,7 @@ def attack(options: Options, chosen: Chosen) -> int:
     run, solver = options.run, chosen.make()
     run.begin()
     positive(options.batch_size, "batch-size")
-    device = usable_device(options.device)
+    device = usable_device(run.device)
     threat = Threat(norm=options.norm, eps=options.eps, target=_target(options), **of_box({"box": options.box}))
     attack = Attack(
         threat=threat, solver=solver, steps=positive(options.steps, "steps"),
@@ -118,8 +116,9 @@ def attack(options: Options, chosen: Chosen) -> int:
     def work(bar: Progress) -> dict[str, Any]:
         task = bar.add_task("attacking", total=len(images))
         return run_attack(
-            model.module, images, attack, out, config=_config(options, attack, solver), batch_size=options.batch_size,
-            device=device, resume=run.resume, workers=workers, require_gates=options.require_gates,
+            model.module, images, attack, out, config=_config(options, attack, solver, device),
+            batch_size=options.batch_size, device=device, resume=run.resume, workers=workers,
+            require_gates=options.require_gates,
             advance=lambda done, broken: bar.update(task, completed=done, description=f"{broken} broken"),
         )  # fmt: skip
 
@@ -132,18 +131,17 @@ def _target(options: Options) -> Any:
         return None
     if options.untargeted:
         raise UsageError("--targeted and --untargeted exclude each other; keep one of them")
-    text = options.targeted
-    return int(text) if text.lstrip("-").isdigit() else text
+    return class_or_rule(options.targeted)
 
 
-def _config(options: Options, attack: Attack, solver: Solver | Standard) -> dict[str, Any]:
+def _config(options: Options, attack: Attack, solver: Solver | Standard, device: str) -> dict[str, Any]:
     """Everything that decides the result; a run can only go on under the same."""
     return {
         "adrgd": __version__, "model": options.model, "data": options.data, "limit": options.limit,
         "offset": options.offset, "threat": asdict(attack.threat), "solver": describe(solver, options.solver),
         "steps": attack.steps, "restarts": attack.restarts, "loss": attack.loss,
         "stop_at_success": attack.stop_at_success, "batch_size": options.batch_size, "seed": attack.seed,
-        "device": options.device,
+        "device": device,
     }  # fmt: skip
 
 

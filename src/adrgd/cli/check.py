@@ -42,7 +42,7 @@ class Options:
     trust: bool = False
     """Load the model that the settings name even where that runs code: those are the folder's words, not yours."""
     device: str = "cpu"
-    """cpu, cuda, cuda:1, ..."""
+    """auto, cpu, cuda, cuda:1, mps, ..."""
     json: bool = False
     """Print one JSON object and nothing else."""
 
@@ -72,8 +72,7 @@ class Report:
 def command(argv: list[str]) -> int:
     """Run `adrgd check`: 0 when all is as it was written, 1 with findings, 2 when something could not be looked at."""
     options: Options = cli(Options, argv, prog="adrgd check", description=DESCRIPTION)
-    usable_device(options.device)
-    loaded = _Loader(options)
+    loaded = _Loader(options, usable_device(options.device))
     reports = []
     with progress_bar() as bar:
         task = bar.add_task("checking", total=None)
@@ -93,10 +92,10 @@ def command(argv: list[str]) -> int:
 class _Loader:
     """Models and data by their specs, each once."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, device: str) -> None:
         from adrgd.data import load_data
 
-        self.options = options
+        self.options, self.device = options, device
         self.named: set[str] = set()
         self.data = cache(load_data)
         self.model = cache(self._model)
@@ -104,10 +103,8 @@ class _Loader:
     def _model(self, spec: str, dtype: torch.dtype) -> Callable[[Any], Any]:
         from adrgd.models import load_model
 
-        module = load_model(
-            self._allowed(spec), device=self.options.device, dtype=dtype, trust=self.options.trust
-        ).module
-        return lambda x: module(x.to(self.options.device)).cpu()
+        module = load_model(self._allowed(spec), device=self.device, dtype=dtype, trust=self.options.trust).module
+        return lambda x: module(x.to(self.device)).cpu()
 
     def _allowed(self, spec: str) -> str:
         """A function that settings name is anybody's: it is called when a person says so."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.box import SIMPLE_HEAD
@@ -14,7 +14,7 @@ from rich.table import Table
 from adrgd import __version__
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run
-from adrgd.cli.options import cli, positive, usable_device
+from adrgd.cli.options import class_or_rule, cli, positive, usable_device
 from adrgd.errors import UsageError
 from adrgd.names import BoxName, Norm
 
@@ -27,6 +27,8 @@ BRIEF = ("attack", "broken", "95 %", "forward", "backward", "seconds")
 """The columns that fit a terminal; the report has them all."""
 
 DESCRIPTION = "Evaluate models under several attacks and radii on the same images; every result is judged by us."
+
+RENAMED = {"--noise": "--noise-points"}
 
 
 @flags
@@ -45,18 +47,20 @@ class Options:
     box: BoxName = "data"
     """data: perturbed images stay in [0, 1]; none: the ball alone bounds them, and they may leave it."""
     solvers: tuple[str, ...] = ("graduated", "pgd")
-    """Solvers of `adrgd list`; each may have ?steps=N&restarts=N&loss=NAME of its own."""
+    """Solvers of `adrgd list`; each may have ?steps=N&restarts=N&loss=NAME&step=RULE of its own."""
     peers: tuple[str, ...] = ()
     """Attacks of other libraries: torchattacks:NAME, foolbox:NAME, adv-lib:NAME, pyautoattack:VERSION, with ?key=value
     for their own arguments."""
-    noise: int = 100
+    noise_points: int = 100
     """Random points an image that all attacks are compared with; 0 for none."""
     steps: int = 100
     """Iterations of each run of our solvers."""
+    step: str | None = None
+    """Another step rule for all of our solvers but standard, which has its own."""
     restarts: int = 1
     """Runs an image of our solvers."""
-    targeted: Literal["next", "random", "least-likely"] | None = None
-    """Another class for each image to be turned into."""
+    targeted: str | None = None
+    """The class that images are to be turned into: a class number, next, random or least-likely."""
     loss: str = "cross-entropy"
     """cross-entropy, margin, dlr or normalised-cross-entropy: what our solvers raise, and what all
     results are measured by."""
@@ -70,39 +74,46 @@ class Options:
     """Skip that many images."""
     batch_size: int = 128
     """Images that are worked on side by side; it changes what peers draw."""
-    device: str = "cpu"
-    """cpu, cuda, cuda:1, ..."""
     trust: bool = False
     """Load a .pt or .pt2 file even where that can run its maker's code."""
+    ray: str | None = None
+    """Work on Ray workers, where our own solvers do: local for all processors of this machine, or the address of a
+    running cluster."""
     run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=Run)
 
 
 def command(argv: list[str]) -> int:
     """Run `adrgd evaluate`."""
-    return evaluate(cli(Options, argv, prog="adrgd evaluate", description=DESCRIPTION))
+    return evaluate(cli(Options, argv, prog="adrgd evaluate", description=DESCRIPTION, renamed=RENAMED))
 
 
 def evaluate(options: Options) -> int:
     """Evaluate, into a folder."""
     from adrgd.attacks.matrix import run_matrix
+    from adrgd.attacks.ray_workers import RayWorkers
     from adrgd.data import load_data
 
     run = options.run
     run.begin()
     positive(options.batch_size, "batch-size")
-    device = usable_device(options.device)
+    device = usable_device(run.device)
     entrants = _entrants(options)
     images = load_data(options.data, limit=options.limit, offset=options.offset)
     models = {spec: _load(spec, device, tuple(images.images.shape[1:]), options.trust) for spec in options.models}
     out = run.folder("evaluate")
 
+    def workers(spec: str) -> RayWorkers:
+        return RayWorkers(
+            address=str(options.ray), threads=run.threads or 1, device=device, spec=spec, trust=options.trust
+        )
+
     def work(bar: Progress) -> dict[str, Any]:
         task = bar.add_task("evaluating", total=len(images) * len(models) * len(options.eps) * len(entrants))
         return run_matrix(
             {spec: model.module for spec, model in models.items()}, images, entrants, out, eps=options.eps,
-            norm=options.norm, target=options.targeted, box=options.box, seed=run.seed, device=device,
+            norm=options.norm, target=class_or_rule(options.targeted), box=options.box, seed=run.seed, device=device,
             batch_size=options.batch_size, config=_config(options), resume=run.resume,
-            require_gates=options.require_gates,
+            require_gates=options.require_gates, workers=None if options.ray is None else workers,
             advance=lambda what, count: bar.update(task, advance=count, description=what),
         )  # fmt: skip
 
@@ -117,9 +128,10 @@ def _entrants(options: Options) -> list[Entrant]:
         steps=positive(options.steps, "steps"), restarts=positive(options.restarts, "restarts"), loss=options.loss,
         seed=options.run.seed, stop_at_success=not options.keep_going,
     )  # fmt: skip
-    entrants: list[Entrant] = [Own.named(name, attack) for name in options.solvers]
-    if options.noise:
-        entrants.append(Noise(points=positive(options.noise, "noise"), loss=options.loss, seed=options.run.seed))
+    entrants: list[Entrant] = [Own.named(name, attack, step=options.step) for name in options.solvers]
+    if options.noise_points:
+        points = positive(options.noise_points, "noise-points")
+        entrants.append(Noise(points=points, loss=options.loss, seed=options.run.seed))
     return entrants + [Peer.named(name, loss=options.loss, seed=options.run.seed) for name in options.peers]
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,10 @@ import tyro
 
 from adrgd import __version__
 from adrgd.cli.flags import flags
-from adrgd.cli.options import cli, positive
+from adrgd.cli.options import GOES, cli, positive, usable_device
 from adrgd.cli.progress import progress_bar
 from adrgd.cli.signals import advised
+from adrgd.deprecation import say_renamed
 from adrgd.errors import UsageError, sentence
 from adrgd.files import write_text
 from adrgd.outputs import refuse_others
@@ -45,12 +46,14 @@ class Options:
     """How far a counterexample may lie outside its box and miss a constraint; the competition's checker allows 1e-4."""
     seed: int = 0
     """Of all randomness."""
-    out: Path | None = None
+    out: Path | None = field(default=None, metadata={"metavar": "FILE"})
     """File for the verdict and the counterexample; with --instances, a new folder (runs/TIME-falsify unless given)."""
-    resume: Path | None = None
-    """Go on with the run in this folder (with --instances)."""
+    resume: bool = False
+    """Go on with what was stopped (with --instances and --out)."""
     processes: int = 1
     """Instances that are worked on side by side (with --instances)."""
+    device: str = "cpu"
+    """Where the search computes: auto, cpu, cuda, cuda:1, ... (for one instance)."""
     threads: int | None = None
     """Processor threads of torch (for one instance; a list uses one for each process)."""
     json: bool = False
@@ -68,7 +71,7 @@ class UnsavedError(UsageError):
 def command(argv: list[str]) -> int:
     """Run `adrgd falsify`: 0 whatever the verdict, 2 when there is none; then the first line printed is `error`."""
     try:
-        options: Options = cli(Options, argv, prog="adrgd falsify", description=DESCRIPTION)
+        options: Options = cli(Options, _today(argv), prog="adrgd falsify", description=DESCRIPTION)
         _check(options)
         if options.instances is not None:
             return _many(options, options.instances)
@@ -82,13 +85,24 @@ def command(argv: list[str]) -> int:
         raise UsageError(reason) from error
 
 
+def _today(argv: list[str]) -> list[str]:
+    """`--resume FOLDER` of before as `--resume --out FOLDER`."""
+    at = argv.index("--resume") + 1 if "--resume" in argv and "--instances" in argv else len(argv)
+    if at == len(argv) or argv[at].startswith("-"):
+        return argv
+    say_renamed("--resume FOLDER", "--resume --out FOLDER", goes=GOES)
+    return [*argv[:at], "--out", *argv[at:]]
+
+
 def _check(options: Options) -> None:
     if options.instances is not None and options.network is not None:
         raise UsageError("--instances names all files itself; leave the network and the property away")
-    if options.instances is None and options.resume is not None:
+    if options.instances is None and options.resume:
         raise UsageError("--resume goes on with a list of instances; add --instances FILE")
-    if options.resume is not None and options.out is not None:
-        raise UsageError("--resume names the folder that the run goes on in; leave --out away")
+    if options.instances is not None and options.device != "cpu":
+        raise UsageError("--device is for one instance; a list has a processor for each of its --processes")
+    if options.resume and options.out is None:
+        raise UsageError("--resume needs the run's folder: add --out FOLDER")
     positive(options.processes, "processes")
     if options.threads is not None:
         import torch
@@ -103,7 +117,7 @@ def _one(options: Options, network: Path, prop: Path) -> int:
         refuse_others(options.out, _is_verdict)
     verdict = falsify(
         network, prop, timeout=60.0 if options.timeout is None else options.timeout, seed=options.seed,
-        tolerance=options.tolerance, spent=_spent(),
+        tolerance=options.tolerance, spent=_spent(), device=usable_device(options.device),
     )  # fmt: skip
     if options.out is not None:
         _save(options.out, verdict)
@@ -118,12 +132,12 @@ def _many(options: Options, file: Path) -> int:
     from adrgd.falsify.instances import read_instances
     from adrgd.falsify.summary import ANSWERS
 
-    out = options.resume or options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-falsify"
+    out = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-falsify"
     batch = Batch(
         read_instances(file, cap=options.timeout), out, seed=options.seed, tolerance=options.tolerance,
-        config={"adrgd": __version__, "timeout": options.timeout}, resume=options.resume is not None,
+        config={"adrgd": __version__, "timeout": options.timeout}, resume=options.resume,
     )  # fmt: skip
-    advice = f"go on with: adrgd falsify --instances {file} --resume {out}"
+    advice = f"go on with: adrgd falsify --instances {file} --resume --out {out}"
     try:
         with advised(advice), progress_bar() as progress, closing(batch.run(options.processes)) as results:
             done = len(batch.instances) - len(batch.pending())

@@ -15,14 +15,14 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 T = TypeVar("T")
 
 METAVARS = {
-    "config": "FILE", "data": "DATA", "device": "DEVICE", "env": "ENVIRONMENT", "eps": "EPS", "folder": "FOLDER",
+    "config": "FILE", "data": "DATA", "device": "DEVICE", "domain": "DOMAIN", "env": "ENVIRONMENT", "eps": "EPS", "folder": "FOLDER",
     "generator": "MODEL", "instances": "FILE", "layers": "LAYERS", "loss": "LOSS", "lower": "X,...", "model": "MODEL",
     "models": "MODEL ...", "network": "NETWORK", "operator": "OPERATOR", "out": "FOLDER", "peers": "PEER ...",
     "policy": "FILE", "prop": "PROPERTY", "ray": "ADDRESS", "refine": "SOLVER", "solver": "SOLVER",
     "solvers": "SOLVER ...", "step": "RULE", "targeted": "CLASS", "test": "DATA", "timeout": "SECONDS",
     "upper": "X,...",
 }  # fmt: skip
-"""The word for a value, by the name of its flag; all others are named by their type."""
+"""The word for a value, by the name of its flag; others have it in their metadata, or are named by their type."""
 
 BY_TYPE = {int: "N", float: "X", str: "NAME", Path: "FILE", bool: None}
 
@@ -47,7 +47,9 @@ def flag(field: dataclasses.Field[Any], hint: Any, words: str | None) -> Any:
     if dataclasses.is_dataclass(plain):
         return hint
     shown = tyro.conf.arg(
-        metavar=METAVARS.get(field.name) or metavar(plain), help=words, help_behavior_hint=_default_of(field)
+        metavar=field.metadata.get("metavar") or METAVARS.get(field.name) or metavar(plain),
+        help=words,
+        help_behavior_hint=_default_of(field),
     )
     return Annotated[hint, shown]
 

@@ -28,6 +28,8 @@ class Run:
 
     seed: int = 0
     """Of all randomness."""
+    device: str = "cpu"
+    """auto, cpu, cuda, cuda:1, mps, ..."""
     threads: int | None = None
     """Processor threads of torch, or of each worker."""
     out: Path | None = None

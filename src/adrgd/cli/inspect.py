@@ -40,7 +40,7 @@ class Options:
     shape: tuple[int, ...] | None = None
     """The shape of one input, where neither the model nor --data tells: --shape 3 32 32."""
     device: str = "cpu"
-    """cpu, cuda, cuda:1, ..."""
+    """auto, cpu, cuda, cuda:1, mps, ..."""
     trust: bool = False
     """Load a .pt or .pt2 file even where that can run its maker's code."""
     json: bool = False

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import tyro
 from rich.console import Console
 
 from adrgd.cli.flags import flags, number
-from adrgd.cli.options import Chosen, describe, parse, positive
+from adrgd.cli.options import Chosen, describe, parse, positive, usable_device
 from adrgd.cli.progress import progress_bar
 from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError
 from adrgd.files import make_folder, write_text
@@ -58,16 +57,18 @@ class Options:
     """Runs; the first begins in the middle of the box."""
     exact: bool = False
     """Go on by branch and bound until the maximum is proven (ReLU networks with few inputs)."""
-    time_limit: float = 60.0
+    timeout: float = 60.0
     """Seconds for --exact."""
-    tolerance: float = 1e-4
-    """Relative gap at which --exact stops."""
+    gap: float = 1e-4
+    """The gap between bound and value, as a share of the value, at which --exact stops."""
+    device: str = "cpu"
+    """auto, cpu, cuda, cuda:1, mps, ..."""
     trust: bool = False
     """Load a .pt or .pt2 file even where that can run its maker's code."""
     seed: int = 0
     """Of all randomness."""
-    out: Path | None = None
-    """JSON file for the result; runs/TIME-MODEL.json unless given."""
+    out: Path | None = field(default=None, metadata={"metavar": "FILE"})
+    """A JSON file for the result; nothing is written unless it is given."""
     json: bool = False
     """Print the result as one JSON object and nothing else."""
 
@@ -75,8 +76,9 @@ class Options:
 def command(argv: list[str]) -> int:
     """Run `adrgd maximize`: exit code 1 when --exact was asked for and ended without a proof."""
     options, chosen = parse(
-        Options, argv, prog="adrgd maximize", description=DESCRIPTION, ensemble=False, default="graduated-momentum"
-    )
+        Options, argv, prog="adrgd maximize", description=DESCRIPTION, ensemble=False, default="graduated-momentum",
+        renamed={"--time-limit": "--timeout", "--tolerance": "--gap"},
+    )  # fmt: skip
     return raised(options, chosen)
 
 
@@ -92,10 +94,14 @@ def raised(options: Options, chosen: Chosen) -> int:
     solver: Solver = chosen.make()
     positive(options.steps, "steps")
     positive(options.restarts, "restarts")
-    out = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{_stem(options.model)}.json"
-    refuse_others(out, lambda head: head.startswith(b'{\n  "model": ') and b'"sense": ' in head)
-    model = load_model(options.model, dtype=torch.float64, trust=options.trust)
-    lower, upper = _corners(options, model)
+    out, device = options.out, usable_device(options.device)
+    if out is not None:
+        refuse_others(out, lambda head: head.startswith(b'{\n  "model": ') and b'"sense": ' in head)
+    try:
+        model = load_model(options.model, dtype=torch.float64, device=device, trust=options.trust)
+    except TypeError as error:  # mps has no such numbers
+        raise UsageError(f"device {device!r} cannot compute in float64 ({error}); choose another, e.g. cpu") from error
+    lower, upper = (corner.to(device) for corner in _corners(options, model))
     sign = -1.0 if options.minimize else 1.0
     solution = maximize(
         Output(model, options.output, sign), (lower + upper) / 2, domain=Box(lower, upper), solver=solver,
@@ -110,21 +116,18 @@ def raised(options: Options, chosen: Chosen) -> int:
             failure = error
             result["status"] = "found by search; no bound could be proven"
     try:
-        make_folder(out.parent)
-        write_text(out, json.dumps(result, indent=2) + "\n")
+        if out is not None:
+            make_folder(out.parent)
+            write_text(out, json.dumps(result, indent=2) + "\n")
     except OSError as error:  # what was found is printed all the same
         failure = UsageError(f"cannot write {out} ({error.strerror}); make room, or choose another --out")
     if options.json:
         print(json.dumps(result))
     else:
-        _show(options, result, out)
+        _show(options, result)
     if failure is not None:
         raise failure
     return 1 if options.exact and not result["proven"] else 0
-
-
-def _stem(spec: str) -> str:
-    return Path(spec.partition("?")[0]).stem
 
 
 def _found(options: Options, solver: Solver, solution: Solution, sign: float) -> dict[str, Any]:
@@ -156,8 +159,8 @@ def _certified(
             )
 
         certificate = certify(
-            mlp, lower.flatten(), upper.flatten(), start=solution.x.flatten(1), tolerance=options.tolerance,
-            time_limit=options.time_limit, progress=tell,
+            mlp, lower.flatten(), upper.flatten(), start=solution.x.flatten(1), tolerance=options.gap,
+            time_limit=options.timeout, progress=tell,
         )  # fmt: skip
     return {
         "value": sign * certificate.value, "point": certificate.point.tolist(),
@@ -196,13 +199,18 @@ def _numbers(text: str, name: str) -> list[float]:
         raise UsageError(f"--{name} must be a number, or numbers with commas between; found {text!r}") from None
 
 
-def _show(options: Options, result: dict[str, Any], out: Path) -> None:
+def _show(options: Options, result: dict[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     side = "lower" if options.minimize else "upper"
     console.print(f"{result['sense']}  {result['value']:.9g}")
     if result["bound"] is not None:
-        console.print(f"{side} bound  {result['bound']:.9g}  (gap {result['gap']:.2g}, {result['nodes']} boxes)")
+        console.print(
+            f"{side} bound  {result['bound']:.9g}  (relative gap {result['gap']:.2g}, {result['nodes']} boxes)"
+        )
     point = [f"{value:.9g}" for value in result["point"]]
-    rest = f", ... ({len(point)} numbers, all in the file)" if len(point) > SHOWN else ""
+    all_of_them = "all in the file" if options.out else "all of them with --json or --out FILE"
+    rest = f", ... ({len(point)} numbers, {all_of_them})" if len(point) > SHOWN else ""
     console.print(f"point  {', '.join(point[:SHOWN])}{rest}")
-    console.print(f"{result['status']}; {result['seconds']:.1f} s; saved in {out}")
+    console.print(
+        f"{result['status']}; {result['seconds']:.1f} s" + (f"; saved in {options.out}" if options.out else "")
+    )

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -16,10 +16,15 @@ import tyro
 from adrgd.cli.flags import RULES, flag
 from adrgd.cli.known import Part, find_solver, find_step, known, solver_names
 from adrgd.cli.panels import sentence
+from adrgd.deprecation import say_renamed
 from adrgd.errors import UsageError
 from adrgd.names import STANDARD
 
 T = TypeVar("T")
+
+GOES = "0.3"  # the version in which old names of flags go
+
+DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
 
 
 @dataclass(frozen=True)
@@ -42,20 +47,21 @@ class Chosen:
             UsageError: a value makes no sense.
         """
         from adrgd.attacks.standard import find_attacker
-        from adrgd.solvers import STEPS
+        from adrgd.solvers import make_step
 
         solver: Any = find_attacker(self.name)
         changes = dict(self.values["own"])
         if "gates" in self.values:
             changes["gates"] = dataclasses.replace(solver.gates, **self.values["gates"])
-            step = solver.step if self.step is None else STEPS[self.step]()
+            step: Any = solver.step if self.step is None else make_step(self.step)
             changes["step"] = dataclasses.replace(step, **self.values["step"])
         return dataclasses.replace(solver, **changes)
 
 
 def parse(
-    options: type[T], argv: list[str], *, prog: str, description: str, ensemble: bool, default: str
-) -> tuple[T, Chosen]:
+    options: type[T], argv: list[str], *, prog: str, description: str, ensemble: bool, default: str,
+    renamed: Mapping[str, str] | None = None,
+) -> tuple[T, Chosen]:  # fmt: skip
     """Parse a command's own flags together with those of the solver it names.
 
     Args:
@@ -83,7 +89,7 @@ def parse(
         ],
     )
     try:
-        parsed = cli(both, argv, prog=prog, description=description)
+        parsed = cli(both, argv, prog=prog, description=description, renamed=renamed)
     except UsageError as error:
         raise UsageError(_of_another(str(error), name, step, ensemble)) from None
     return parsed.command, Chosen(
@@ -119,9 +125,13 @@ def _of_another(sentence: str, name: str, step: str | None, ensemble: bool) -> s
     return f"{found[1]} is a flag of {', '.join(having)}, and not of {at}; name one that has it"
 
 
-def cli(options: Any, argv: list[str], *, prog: str, description: str) -> Any:
-    """tyro, with flat flag names, and one sentence instead of a panel for a wrong flag."""
-    errors = io.StringIO()
+def cli(options: Any, argv: list[str], *, prog: str, description: str, renamed: Mapping[str, str] | None = None) -> Any:
+    """tyro, with flat flag names, and one sentence instead of a panel for a wrong flag.
+
+    Args:
+        renamed: flags that go on to be taken by their old names, with a warning: {"--old": "--new"}.
+    """
+    argv, errors = list(_today(argv, renamed or {})), io.StringIO()
     try:
         with contextlib.redirect_stderr(errors), _width(argv):
             return tyro.cli(
@@ -132,6 +142,21 @@ def cli(options: Any, argv: list[str], *, prog: str, description: str) -> Any:
         if stop.code:
             raise UsageError(f"{sentence(errors.getvalue())}; see {prog} --help") from None
         raise
+
+
+def _today(argv: list[str], renamed: Mapping[str, str]) -> Iterator[str]:
+    """The words with today's names of flags; a flag whose new name has no dashes has become a word of its own."""
+    for word in argv:
+        flag, equals, value = word.partition("=")
+        if flag not in renamed:
+            yield word
+            continue
+        new = renamed[flag]
+        say_renamed(flag, new, goes=GOES)
+        if new.startswith("--"):
+            yield new + equals + value
+        elif equals:
+            yield value
 
 
 @contextlib.contextmanager
@@ -148,6 +173,11 @@ def _width(argv: list[str]) -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
+def class_or_rule(text: str | None) -> Any:
+    """What --targeted stands for: a class number, or the name of a rule by which classes are chosen."""
+    return int(text) if text is not None and text.lstrip("-").isdigit() else text
+
+
 def positive(value: int, name: str) -> int:
     """The value of a flag that counts something.
 
@@ -160,18 +190,23 @@ def positive(value: int, name: str) -> int:
 
 
 def usable_device(name: str) -> str:
-    """The name of a device that tensors can be put on.
+    """The name of a device that tensors can be put on; "auto" is the first GPU, or the processor where there is none.
 
     Raises:
         UsageError: they cannot.
     """
+    if not DEVICE.fullmatch(name):
+        raise UsageError(f"unknown device {name!r}; expected auto, cpu, cuda, cuda:N, mps, xpu or xpu:N")
     import torch
 
+    if name == "auto":
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return "cpu" if found is None else found.type
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(
-            f"device {name!r} cannot be used ({str(error).splitlines()[0]}); choose another, e.g. cpu"
+            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); choose another, e.g. auto or cpu"
         ) from error
     return name
 

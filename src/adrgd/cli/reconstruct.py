@@ -12,13 +12,15 @@ from rich.table import Table
 from adrgd import __version__
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run
-from adrgd.cli.options import cli, positive
+from adrgd.cli.options import cli, positive, usable_device
 from adrgd.errors import UsageError
 
 if TYPE_CHECKING:
     from adrgd.domain import Domain
 
 DESCRIPTION = "Find the codes of a generator whose images agree with what was measured of the targets."
+
+RENAMED = {"--target": "--data"}
 
 
 @flags
@@ -28,7 +30,7 @@ class Options:
 
     generator: str
     """A model that makes images in [0, 1] of codes: bundled:mnist-vae, or any form of --model of `adrgd attack`."""
-    target: str
+    data: str
     """An image file, a folder of them, or data such as bundled:mnist."""
     operator: str = "identity"
     """What is measured: identity, mask:SHARE, block:SHARE, blur:SIGMA, down:FACTOR or gaussian:COUNT."""
@@ -55,7 +57,7 @@ class Options:
 
 def command(argv: list[str]) -> int:
     """Run `adrgd reconstruct`."""
-    return reconstruct(cli(Options, argv, prog="adrgd reconstruct", description=DESCRIPTION))
+    return reconstruct(cli(Options, argv, prog="adrgd reconstruct", description=DESCRIPTION, renamed=RENAMED))
 
 
 def reconstruct(options: Options) -> int:
@@ -70,22 +72,24 @@ def reconstruct(options: Options) -> int:
     run.begin()
     if options.limit is not None:
         positive(options.limit, "limit")
-    generator = load_model(options.generator, trust=options.trust)
+    device = usable_device(run.device)
+    generator = load_model(options.generator, device=device, trust=options.trust)
     shape = code_shape(generator) if options.code is None else (options.code,)
     setting = Setting(
         operator=parse_operator(options.operator), solvers=options.solvers, steps=positive(options.steps, "steps"),
-        restarts=positive(options.restarts, "restarts"), prior=options.prior, domain=_domain(options.domain, shape),
-        code=options.code, seed=run.seed, batch_size=positive(options.batch_size, "batch-size"),
+        restarts=positive(options.restarts, "restarts"), prior=options.prior,
+        domain=_domain(options.domain, shape, device), code=options.code, seed=run.seed,
+        batch_size=positive(options.batch_size, "batch-size"),
     )  # fmt: skip
     if not options.solvers:
         raise UsageError("--solvers needs at least one name")
-    targets = read_targets(options.target, _image_shape(generator, shape), limit=options.limit)
+    targets = read_targets(options.data, _image_shape(generator, shape, device), limit=options.limit)
     out = run.folder(options.generator.partition("?")[0], options.operator)
 
     def work(bar: Progress) -> dict[str, Any]:
         task = bar.add_task("reconstructing", total=len(targets.images) * len(options.solvers))
         return run_reconstruct(
-            generator, targets, setting, out, config=_config(options), resume=run.resume,
+            generator, targets, setting, out, config=_config(options), resume=run.resume, device=device,
             advance=lambda count: bar.advance(task, count),
         )  # fmt: skip
 
@@ -93,13 +97,13 @@ def reconstruct(options: Options) -> int:
     return run.carry_out(work, out, show=lambda summary: [_table(summary)], results=words)
 
 
-def _image_shape(generator: Any, shape: tuple[int, ...]) -> tuple[int, int, int]:
+def _image_shape(generator: Any, shape: tuple[int, ...], device: str) -> tuple[int, int, int]:
     """What the generator makes of a code in the middle."""
     import torch
 
     try:
         with torch.no_grad():
-            made = generator(torch.zeros(1, *shape))
+            made = generator(torch.zeros(1, *shape, device=device))
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise UsageError(
             f"the generator fails on a code of shape {shape} ({str(error).splitlines()[0]}); say its length by --code"
@@ -112,7 +116,7 @@ def _image_shape(generator: Any, shape: tuple[int, ...]) -> tuple[int, int, int]
     return int(made.shape[1]), int(made.shape[2]), int(made.shape[3])
 
 
-def _domain(text: str, shape: tuple[int, ...]) -> Domain | None:
+def _domain(text: str, shape: tuple[int, ...], device: str) -> Domain | None:
     if text == "free":
         return None
     kind, _, number = text.partition(":")
@@ -126,7 +130,7 @@ def _domain(text: str, shape: tuple[int, ...]) -> Domain | None:
 
     if kind not in ("ball", "box") or not size > 0:
         raise UsageError(f"expected --domain as free, ball:RADIUS or box:HALFWIDTH, found {text!r}")
-    return Box(-size, size) if kind == "box" else L2Ball(torch.zeros(shape), size)
+    return Box(-size, size) if kind == "box" else L2Ball(torch.zeros(shape, device=device), size)
 
 
 def _config(options: Options) -> dict[str, Any]:

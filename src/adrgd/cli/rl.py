@@ -14,7 +14,7 @@ from rich.table import Table
 
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run, figures
-from adrgd.cli.options import cli, positive
+from adrgd.cli.options import cli, positive, usable_device
 from adrgd.errors import UsageError
 
 DESCRIPTION = {
@@ -22,6 +22,14 @@ DESCRIPTION = {
     "attack": "Play episodes of a trained policy while each observation is perturbed inside a small ball.",
     "play": "Play one episode with the agent of such a folder, and save it as a moving picture.",
 }
+
+RENAMED = {
+    "train": {
+        "--steps": "--env-steps", "--target": "--target-critics", "--noise": "--exploration-noise",
+        "--limit": "--episode-steps",
+    },
+    "play": {"--limit": "--episode-steps", "--run": "FOLDER"},
+}  # fmt: skip
 
 
 @flags
@@ -35,10 +43,10 @@ class Train:
     """The algorithm of Stable-Baselines3."""
     refine: str = "graduated"
     """graduated, adr, gd, another solver of `adrgd list`, or none for the plain algorithm."""
-    steps: int
-    """Of the environment."""
+    env_steps: int
+    """Steps of the environment."""
     probability: float = 0.25
-    """Of a refinement at each step."""
+    """How likely each action is refined."""
     radius: float = 0.5
     """How far each action may move; actions are scaled to [-1, 1], so that 2 is everywhere."""
     refine_steps: int = 100
@@ -47,14 +55,14 @@ class Train:
     """Steps of the environment before the first refinement; as many as --learning-starts unless given."""
     critic: Literal["first", "mean", "min"] = "first"
     """Which of the critics is maximised."""
-    target: bool = False
-    """Maximise the target critics."""
+    target_critics: bool = False
+    """Maximise the target critics instead."""
     refined_noise: bool = False
     """Give refined actions exploration noise too."""
     evaluate_every: int = 5000
     """Steps between evaluations; each ends with a checkpoint."""
     episodes: int = 5
-    """Of each evaluation."""
+    """Episodes of each evaluation."""
     learning_starts: int | None = None
     """Steps of random actions; a tenth of all, at most 10,000, unless given."""
     update_every: int = 50
@@ -62,12 +70,12 @@ class Train:
     batch_size: int = 100
     """Transitions of an update."""
     learning_rate: float = 1e-3
-    """Of actor and critics."""
-    noise: float = 0.1
+    """The step of Adam on actor and critics."""
+    exploration_noise: float = 0.1
     """Standard deviation of the exploration noise, in scaled actions."""
     net: tuple[int, ...] = (400, 300)
     """Hidden layers of actor and critics."""
-    limit: int | None = None
+    episode_steps: int | None = None
     """End an episode of an evaluation after that many steps, with what it has brought so far; 30,000 unless given."""
     run: Annotated[Run, tyro.conf.arg(name="")] = field(
         default_factory=lambda: Run(threads=1)  # small networks run fastest on one
@@ -79,20 +87,20 @@ class Train:
 class Play:
     """Which agent to watch."""
 
-    run: Path
+    folder: tyro.conf.Positional[Path]
     """A folder of `adrgd rl train`."""
-    out: Path | None = None
+    out: Path | None = field(default=None, metadata={"metavar": "FILE"})
     """The picture, FILE.gif; episode.gif in the run's folder unless given."""
     refine: str = "none"
     """Refine each action: graduated, adr, gd, another solver of `adrgd list`, or none."""
     radius: float = 0.5
     """How far each scaled action may move."""
     seed: int = 0
-    """Of the episode's start."""
-    limit: int | None = None
+    """What the episode's start is drawn from."""
+    episode_steps: int | None = None
     """End after that many steps; 5,000 unless given."""
     width: int = 320
-    """Of the picture, in pixels."""
+    """Width of the picture, in pixels."""
     trust: bool = False
     """Import the module that the run's environment lies in (MODULE:NAME)."""
     json: bool = False
@@ -114,7 +122,9 @@ def command(argv: list[str]) -> int:
 
         return attack(argv[1:])
     kind: Any = {"train": Train, "play": Play}[argv[0]]
-    options = cli(kind, argv[1:], prog=f"adrgd rl {argv[0]}", description=DESCRIPTION[argv[0]])
+    options = cli(
+        kind, argv[1:], prog=f"adrgd rl {argv[0]}", description=DESCRIPTION[argv[0]], renamed=RENAMED[argv[0]]
+    )
     return train(options) if isinstance(options, Train) else play(options)
 
 
@@ -128,20 +138,21 @@ def train(options: Train) -> int:
 
     config = RefineConfig(
         probability=options.probability, radius=options.radius, steps=positive(options.refine_steps, "refine-steps"),
-        start=options.start, critic=options.critic, target=options.target, noise=options.refined_noise,
+        start=options.start, critic=options.critic, target=options.target_critics, noise=options.refined_noise,
     )  # fmt: skip
     training = Training(
-        algo=options.algo, env=options.env, steps=positive(options.steps, "steps"), seed=run.seed,
+        algo=options.algo, env=options.env, steps=positive(options.env_steps, "env-steps"), seed=run.seed,
         refine=named(options.refine, config), evaluate_every=positive(options.evaluate_every, "evaluate-every"),
         episodes=positive(options.episodes, "episodes"), learning_starts=options.learning_starts,
         update_every=positive(options.update_every, "update-every"),
         batch_size=positive(options.batch_size, "batch-size"), learning_rate=options.learning_rate,
-        noise=options.noise, net=options.net, limit=options.limit and positive(options.limit, "limit"),
+        noise=options.exploration_noise, net=options.net, device=usable_device(run.device),
+        limit=options.episode_steps and positive(options.episode_steps, "episode-steps"),
     )  # fmt: skip
     out = run.folder(options.env, options.algo, options.refine)
 
     def work(bar: Progress) -> dict[str, Any]:
-        task = bar.add_task("training", total=options.steps)
+        task = bar.add_task("training", total=options.env_steps)
 
         def advance(done: int, reward: float | None) -> None:
             bar.update(task, completed=done)
@@ -168,10 +179,10 @@ def play(options: Play) -> int:
     from adrgd.rl.training import load_run
 
     config = named(options.refine, RefineConfig(radius=options.radius))
-    model, env = load_run(options.run, trust=options.trust)
+    model, env = load_run(options.folder, trust=options.trust)
     policy = model if config is None else refined_policy(model, config)
-    out = options.out or options.run / "episode.gif"
-    episode = film(policy, env, out, seed=options.seed, limit=options.limit, width=options.width)
+    out = options.out or options.folder / "episode.gif"
+    episode = film(policy, env, out, seed=options.seed, limit=options.episode_steps, width=options.width)
     if options.json:
         print(
             json.dumps({"env": env, "refine": options.refine, "seed": options.seed, "out": str(out)} | asdict(episode))

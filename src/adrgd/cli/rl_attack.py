@@ -14,7 +14,7 @@ from rich.table import Table
 from adrgd import __version__
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run, figures
-from adrgd.cli.options import cli, describe, positive
+from adrgd.cli.options import cli, describe, positive, usable_device
 from adrgd.errors import UsageError
 from adrgd.runs import open_run
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 DESCRIPTION = "Play episodes of a trained policy while each observation is perturbed inside a small ball."
 EPISODES = "episodes.parquet"
 SUMMARY = "summary.json"
+
+RENAMED = {"--passes": "--budget", "--limit": "--episode-steps"}
 
 
 @flags
@@ -47,13 +49,13 @@ class Siege:
     goal: Literal["paper", "margin", "worst"] = "paper"
     """paper: a low probability of the chosen action; margin: another action far ahead; worst: the action of least value
     (or probability)."""
-    passes: int = 10
+    budget: int = 10
     """Forward and backward passes for each observation, together; standard needs at least 50."""
     episodes: int = 100
-    """Whole ones."""
+    """Episodes that are played to their ends."""
     side_by_side: int = 64
     """Environments that are played in one batch."""
-    limit: int | None = None
+    episode_steps: int | None = None
     """End an episode after that many steps, with what it has brought so far; needs --side-by-side as --episodes. 30,000
     unless given."""
     sample: bool = False
@@ -65,7 +67,7 @@ class Siege:
     normalise: Path | None = None
     """The VecNormalize of Stable-Baselines3 that belongs to the policy, as it was saved (with --trust)."""
     controls: bool = True
-    """Play the policy alone, and under uniform noise of the same size, as well."""
+    """Leave out what the attack is compared with: the policy alone, and under uniform noise of the same size."""
     trust: bool = False
     """Read files that can run their maker's code."""
     run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=lambda: Run(threads=1))
@@ -98,7 +100,7 @@ class StandardSearch:
 
 def attack(argv: list[str]) -> int:
     """Run `adrgd rl attack`."""
-    options: Siege = cli(Siege, argv, prog="adrgd rl attack", description=DESCRIPTION)
+    options: Siege = cli(Siege, argv, prog="adrgd rl attack", description=DESCRIPTION, renamed=RENAMED)
     options.run.begin()
     out = options.run.folder(options.env, options.solver)
     return options.run.carry_out(
@@ -118,7 +120,7 @@ def besiege(options: Siege, out: Path, bar: Progress) -> dict[str, Any]:
 
     count = min(positive(options.side_by_side, "side-by-side"), positive(options.episodes, "episodes"))
     seed, (solver, steps) = options.run.seed, _attacker(options)
-    policy = load_policy(options.policy, trust=options.trust)
+    policy = load_policy(options.policy, trust=options.trust).to(usable_device(options.run.device))
     normalise = None if options.normalise is None else load_normalisation(options.normalise, trust=options.trust)
     trial = make_world(options.env, 1)
     frames = options.frames or frames_of(policy, trial.observation_space)
@@ -126,8 +128,8 @@ def besiege(options: Siege, out: Path, bar: Progress) -> dict[str, Any]:
     config = {
         "adrgd": __version__, "policy": options.policy.name, "env": options.env, "eps": options.eps,
         "solver": describe(solver, options.solver) if not isinstance(solver, str) else {"name": options.solver},
-        "goal": options.goal, "passes": options.passes, "steps": steps, "episodes": options.episodes,
-        "side_by_side": count, "limit": options.limit, "sample": options.sample, "whole": options.whole,
+        "goal": options.goal, "passes": options.budget, "steps": steps, "episodes": options.episodes,
+        "side_by_side": count, "limit": options.episode_steps, "sample": options.sample, "whole": options.whole,
         "frames": frames, "normalise": options.normalise and options.normalise.name, "controls": options.controls,
         "seed": seed,
     }  # fmt: skip
@@ -143,7 +145,7 @@ def besiege(options: Siege, out: Path, bar: Progress) -> dict[str, Any]:
         world = make_world(options.env, count, seed=seed, frames=frames)
         siege = play_siege(
             victim_of(policy, world.observation_space, normalise=normalise), world, way, episodes=options.episodes,
-            seed=seed, sample=options.sample, limit=options.limit,
+            seed=seed, sample=options.sample, limit=options.episode_steps,
             advance=lambda ended, _: bar.update(task, completed=before + ended),
         )  # fmt: skip
         world.close()
@@ -173,7 +175,7 @@ def _attacker(options: Siege) -> tuple[Solver | StandardSearch | str, int]:
     from adrgd.attacks.standard import LEAST, find_attacker
     from adrgd.solvers import Solver
 
-    passes = positive(options.passes, "passes")
+    passes = positive(options.budget, "budget")
     name = {"adr": "adr:paper-fruitbot", "secant": "graduated-secant"}.get(options.solver, options.solver)
     if name in ("none", "noise"):
         return name, 1
@@ -181,7 +183,7 @@ def _attacker(options: Siege) -> tuple[Solver | StandardSearch | str, int]:
     if isinstance(solver, Solver):
         return solver, steps_within(solver, passes)
     if passes < LEAST:
-        raise UsageError(f"standard needs at least {LEAST} passes an observation, found {passes}; raise --passes")
+        raise UsageError(f"standard needs at least {LEAST} passes an observation, found {passes}; raise --budget")
     return StandardSearch(passes), 1
 
 

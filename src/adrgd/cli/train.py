@@ -15,6 +15,8 @@ from adrgd.cli.options import cli, positive, usable_device
 
 DESCRIPTION = "Train a classifier on clean or adversarial images, into a folder that can be resumed."
 
+RENAMED = {"--rate": "--learning-rate"}
+
 
 @flags
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class Options:
     """Epochs over which eps grows from zero."""
     batch_size: int = 128
     """Images of an update."""
-    rate: float = 2e-3
+    learning_rate: float = 2e-3
     """The largest step of Adam."""
     limit: int | None = None
     """The first N training images only."""
@@ -48,14 +50,12 @@ class Options:
     """The first N test images only."""
     augment: Literal["shift", "shift-and-mirror"] | None = None
     """Change images each time they are met: move them by up to 4 pixels, and mirror every other one."""
-    device: str = "cpu"
-    """cpu, cuda, cuda:1, ..."""
     run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=Run)
 
 
 def command(argv: list[str]) -> int:
     """Run `adrgd train`."""
-    return train(cli(Options, argv, prog="adrgd train", description=DESCRIPTION))
+    return train(cli(Options, argv, prog="adrgd train", description=DESCRIPTION, renamed=RENAMED))
 
 
 def train(options: Options) -> int:
@@ -69,10 +69,10 @@ def train(options: Options) -> int:
     training = Training(
         model=options.model, data=data, test=options.test or test, attack=options.attack, eps=options.eps,
         steps=positive(options.steps, "steps"), epochs=positive(options.epochs, "epochs"), warmup=options.warmup,
-        batch_size=positive(options.batch_size, "batch-size"), rate=options.rate, seed=run.seed,
+        batch_size=positive(options.batch_size, "batch-size"), rate=options.learning_rate, seed=run.seed,
         limit=options.limit, test_limit=options.test_limit, augment=options.augment,
     )  # fmt: skip
-    device, out = usable_device(options.device), run.folder(options.model.partition("?")[0], options.attack)
+    device, out = usable_device(run.device), run.folder(options.model.partition("?")[0], options.attack)
 
     def work(bar: Progress) -> dict[str, Any]:
         task = bar.add_task("training", total=None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from adrgd.errors import UsageError
@@ -59,6 +60,7 @@ def falsify(
     tolerance: float = 0.0,
     spent: float = 0.0,
     turns: Iterable[Round] | None = None,
+    device: str = "cpu",
 ) -> Verdict:
     """Search for an input that violates a property.
 
@@ -69,6 +71,7 @@ def falsify(
         tolerance: how far outside its box a counterexample may lie, and by how much it may miss a constraint.
         spent: seconds of the timeout that are gone already.
         turns: what the search does one after the other; `schedule()` unless given.
+        device: where the search computes; files are read, and counterexamples judged, on the processor.
 
     Raises:
         UsageError: a file cannot be read, they do not fit each other, or an argument is out of range.
@@ -84,7 +87,10 @@ def falsify(
         compare_with_onnxruntime(net, replay.session, file)
         _check_sizes(given, net)
         loaded = time.monotonic()
-        outcome = _search(net, given, replay, deadline=deadline, seed=seed, tolerance=tolerance, turns=turns)
+        with torch.device(device):
+            outcome = _search(
+                net.to(device), given, replay, deadline=deadline, seed=seed, tolerance=tolerance, turns=turns
+            )
     except TimeUpError:
         seconds = time.monotonic() - started + spent
         return Verdict("timeout", None, "", seconds, load_seconds=seconds, search_seconds=0.0, rounds=0, passes=0)

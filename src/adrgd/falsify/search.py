@@ -101,8 +101,9 @@ class _Search:
 
     def __post_init__(self) -> None:
         self.groups: list[Region] = regions(self.prop, self.dtype)
-        self.lower = torch.stack([group.lower for group in self.groups])
-        self.upper = torch.stack([group.upper for group in self.groups])
+        here = torch.get_default_device()
+        self.lower = torch.stack([group.lower for group in self.groups]).to(here)
+        self.upper = torch.stack([group.upper for group in self.groups]).to(here)
         only_compares = all(
             _compares(case.on_outputs, case.bound) and case.on_inputs is None for case in self.prop.cases
         )
@@ -186,7 +187,7 @@ class _Search:
 
     def _judge(self, x: Tensor, region: Tensor) -> bool:
         case = self.prop.cases[self.groups[int(region)].cases[0]]
-        self.found = self.accept(torch.minimum(torch.maximum(x.double(), case.lower), case.upper))
+        self.found = self.accept(torch.minimum(torch.maximum(x.cpu().double(), case.lower), case.upper))
         if self.found is None:
             self.violation.margin = max(2 * self.violation.margin, 1e-6)
         return self.found is not None

@@ -69,6 +69,7 @@ def run_reconstruct(
     *,
     config: dict[str, Any],
     resume: bool = False,
+    device: str = "cpu",
     advance: Advance | None = None,
 ) -> dict[str, Any]:
     """Reconstruct every target by every solver, save everything under `out`, and return the summary.
@@ -82,8 +83,9 @@ def run_reconstruct(
     measured = measure(setting.operator, targets.images)
     for name in setting.solvers:
         latent_solver(name)
+    images = targets.images.to(device)
     starts = range(0, len(targets.images), setting.batch_size)
-    _one_batch(generator, targets.images[:1], setting, setting.solvers[0], 0, steps=1)
+    _one_batch(generator, images[:1], setting, setting.solvers[0], 0, steps=1)
     found: dict[str, dict[str, Tensor]] = {}
     with open_run(out, config, resume=resume) as folder:
         for name in setting.solvers:
@@ -91,8 +93,8 @@ def run_reconstruct(
             for start in starts:
                 file = f"parts/{name.replace(':', '-')}-{start:06d}.safetensors"
                 if not folder.has(file):
-                    images = targets.images[start : start + setting.batch_size]
-                    part = _one_batch(generator, images, setting, name, start, steps=setting.steps)
+                    batch = images[start : start + setting.batch_size]
+                    part = _one_batch(generator, batch, setting, name, start, steps=setting.steps)
                     folder.write_bytes(file, save(part))
                 parts.append(folder.read(file, load_file))
                 if advance is not None:

@@ -65,7 +65,7 @@ def save(folder: Run, model: Any, rows: list[dict[str, Any]]) -> None:
 
 
 def load(
-    folder: Run, algorithm: type[M], env: Any, refine: RefineConfig | None = None
+    folder: Run, algorithm: type[M], env: Any, refine: RefineConfig | None = None, device: str = "cpu"
 ) -> tuple[M, list[dict[str, Any]]]:
     """The model with its replay buffer, and the records.
 
@@ -76,7 +76,7 @@ def load(
     def put(path: Path) -> tuple[M, list[dict[str, Any]]]:
         with zipfile.ZipFile(path) as file:
             note = _note(file)
-            model: Any = _model(file, note["model"], algorithm, env, refine)
+            model: Any = _model(file, note["model"], algorithm, env, refine, device)
             buffer = model.replay_buffer
             for name in BUFFER:
                 with file.open(f"{name}.npy") as member:
@@ -100,7 +100,7 @@ def load_model(folder: Path, algorithm: type[M], env: Any) -> M:
             reading.check_zip(stream, "arrays")
             with zipfile.ZipFile(stream) as file:
                 verify(folder, CHECKPOINT)
-                return _model(file, _note(file)["model"] | {"buffer_size": 1}, algorithm, env, None)
+                return _model(file, _note(file)["model"] | {"buffer_size": 1}, algorithm, env, None, "cpu")
     except RunFolderError:
         raise
     except Exception as error:  # each part has errors of its own
@@ -129,7 +129,7 @@ def _plain(model: Any) -> dict[str, Any]:
 
 
 def _model(
-    file: zipfile.ZipFile, plain: dict[str, Any], algorithm: type[M], env: Any, refine: RefineConfig | None
+    file: zipfile.ZipFile, plain: dict[str, Any], algorithm: type[M], env: Any, refine: RefineConfig | None, device: str
 ) -> M:
     layers = [int(size) for size in plain["policy_kwargs"]["net_arch"]]
     limits.check("network", 16 * sum(a * b for a, b in itertools.pairwise(layers)))
@@ -137,7 +137,7 @@ def _model(
     limits.check("arrays", 8 * int(plain["buffer_size"]) * row)
     noise = plain["noise"]
     model: Any = algorithm(
-        "MlpPolicy", env, device="cpu", refine=refine, train_freq=tuple(plain["train_freq"]),
+        "MlpPolicy", env, device=device, refine=refine, train_freq=tuple(plain["train_freq"]),
         action_noise=None if noise is None else NormalActionNoise(*map(np.array, noise)),
         **{name: plain[name] for name in ARGUMENTS},
     )  # type: ignore[call-arg]  # fmt: skip

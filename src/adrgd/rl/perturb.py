@@ -96,8 +96,8 @@ class Perturbation:
         Args:
             rows: (B,) which environments they come from: a row's random numbers depend on it, and on `time`.
         """
-        clean = torch.as_tensor(observations, dtype=torch.float32)
-        passes = torch.zeros(len(clean), dtype=torch.int64)
+        clean = torch.as_tensor(observations, dtype=torch.float32, device=victim.device)
+        passes = torch.zeros(len(clean), dtype=torch.int64, device=clean.device)
         if self.eps == 0 or self.solver == "none":
             return Found(clean, passes)
         unit, low, high = victim.unit, *_bounds(victim, clean)
@@ -105,7 +105,7 @@ class Perturbation:
         if self.solver == "noise":
             random = np.random.default_rng([self.seed, time])
             moved = random.uniform(-self.eps, self.eps, (int(rows.max()) + 1, *clean.shape[1:]))[rows] * unit
-            shown = clean + torch.as_tensor(moved, dtype=torch.float32)
+            shown = clean + torch.as_tensor(moved, dtype=torch.float32, device=clean.device)
         else:
             box = Box(low / unit, high / unit)
             found, passes = self._found(victim, clean / unit, box, torch.as_tensor(rows), seed)
@@ -151,7 +151,7 @@ def _value(
 def _bounds(victim: Victim, clean: Tensor) -> tuple[Tensor, Tensor]:
     """The observation space's bounds, finite, around observations that may leave it a little."""
     low, high = (
-        torch.as_tensor(np.nan_to_num(bound.astype(np.float64), posinf=INFINITE, neginf=-INFINITE), dtype=torch.float32)
+        torch.as_tensor(np.nan_to_num(bound.astype(np.float64), posinf=INFINITE, neginf=-INFINITE)).to(clean)
         for bound in (victim.space.low, victim.space.high)
     )
     return torch.minimum(low.clamp_min(-INFINITE), clean), torch.maximum(high.clamp_max(INFINITE), clean)

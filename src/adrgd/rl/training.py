@@ -56,6 +56,7 @@ class Training:
             twice as fast.
         noise: standard deviation of the exploration noise, in scaled actions.
         limit: end an episode of an evaluation after that many steps; see `attack_policy`.
+        device: where actor and critics are; the closed form of refinements is for the processor.
     """
 
     algo: Literal["td3", "ddpg"] = "td3"
@@ -72,6 +73,7 @@ class Training:
     noise: float = 0.1
     net: tuple[int, ...] = (400, 300)
     limit: int | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.algo not in ALGORITHMS:
@@ -91,6 +93,8 @@ class Training:
     def config(self) -> dict[str, Any]:
         """As plain values, for config.yaml."""
         found = asdict(self) | {"net": list(self.net)}
+        if self.device == "cpu":
+            del found["device"]  # as in folders of before
         if self.refine is not None:
             found["refine"] |= {"solver": str(self.refine.solver)}
         return found
@@ -101,7 +105,7 @@ class Training:
         shape = env.action_space.shape or ()
         starts = min(10_000, self.steps // 10) if self.learning_starts is None else self.learning_starts
         return ALGORITHMS[self.algo](
-            "MlpPolicy", env, refine=self.refine, seed=self.seed, device="cpu",
+            "MlpPolicy", env, refine=self.refine, seed=self.seed, device=self.device,
             buffer_size=min(10**6, self.steps), learning_starts=starts, batch_size=self.batch_size,
             learning_rate=self.learning_rate, train_freq=self.update_every, gradient_steps=self.update_every,
             action_noise=NormalActionNoise(np.zeros(shape), np.full(shape, self.noise)) if self.noise else None,
@@ -126,7 +130,9 @@ def train(training: Training, out: Path, *, resume: bool = False, advance: Advan
     rows: list[dict[str, Any]]
     with open_run(out, training.config(), resume=resume) as folder, _quiet_curves(folder):
         if folder.has(CHECKPOINT):
-            model, rows = checkpoint.load(folder, ALGORITHMS[training.algo], make_env(training.env), training.refine)
+            model, rows = checkpoint.load(
+                folder, ALGORITHMS[training.algo], make_env(training.env), training.refine, training.device
+            )
             write_evaluations(folder, rows)  # a kill may have come between the checkpoint and the table
         else:
             model, rows = training.model(), []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Victim:
         actions: the actions that it takes.
         samples: whether `outputs` are logits that actions can be drawn from.
         scaled: whether `outputs` are actions that [-1, 1] stands for the bounds of.
+        device: where observations have to be.
     """
 
     outputs: Network
@@ -39,6 +40,7 @@ class Victim:
     actions: spaces.Discrete | spaces.Box
     samples: bool = False
     scaled: bool = False
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def discrete(self) -> bool:
@@ -53,7 +55,7 @@ class Victim:
     def act(self, shown: Tensor, random: np.random.Generator | None = None) -> Array:
         """The actions for observations (B, ...): the best, or drawn from the policy where `random` is given."""
         with torch.no_grad():
-            outputs = self.outputs(shown)
+            outputs = self.outputs(shown).cpu()
         if isinstance(self.actions, spaces.Discrete):
             if random is not None:
                 uniform = torch.as_tensor(random.uniform(1e-12, 1, outputs.shape), dtype=torch.float32)
@@ -121,7 +123,8 @@ def victim_of(policy: Any, shown: spaces.Space[Any], *, normalise: Any = None) -
 
     else:
         raise UsageError(f"cannot attack a {kind}; expected a policy of PPO, A2C, DQN, TD3, DDPG or SAC")
-    return Victim(outputs, critic, shown, actions, samples, scaled)
+    device = getattr(policy, "device", None) or torch.device("cpu")
+    return Victim(outputs, critic, shown, actions, samples, scaled, device)
 
 
 def _seen(policy: spaces.Box, shown: spaces.Box, normalise: Any) -> Network:
@@ -149,7 +152,7 @@ def _normalised(shown: spaces.Box, normalise: Any) -> Network:
         for part in (normalise.obs_rms.mean, normalise.obs_rms.var)
     )
     spread, limit = (variance + normalise.epsilon).sqrt(), normalise.clip_obs
-    return lambda x: ((x - mean) / spread).clamp(-limit, limit)
+    return lambda x: ((x - mean.to(x)) / spread.to(x)).clamp(-limit, limit)
 
 
 def frames_of(policy: Any, single: spaces.Space[Any]) -> int:

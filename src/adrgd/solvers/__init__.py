@@ -19,7 +19,7 @@ from adrgd.solvers.graduated import GraduatedADR, GraduatedGates, GraduatedMomen
 from adrgd.solvers.presets import PRESETS, SETTINGS, preset
 from adrgd.solvers.secant import GraduatedSecant, SecantGates
 from adrgd.solvers.smoothed import LeakyGates, LeakyPGD, SigmoidGates, SigmoidPGD
-from adrgd.solvers.solver import Solver, TrueGates, gating
+from adrgd.solvers.solver import Solver, StepRule, TrueGates, gating
 from adrgd.solvers.steps import (
     Adam,
     GradientStep,
@@ -47,7 +47,7 @@ SOLVERS: dict[str, Callable[[], Solver]] = {
     "occupation-gd": OccupationTimeGD,
 }
 
-STEPS = {
+STEPS: dict[str, Callable[[], StepRule]] = {
     "steepest": Steepest,
     "gradient": GradientStep,
     "normalised": Normalised,
@@ -73,6 +73,17 @@ def make_solver(name: str) -> Solver:
     if kind != "adr":
         raise UsageError(f"solver {kind!r} has no presets, found {variant!r} behind the colon; only adr has")
     return preset(variant)
+
+
+def make_step(name: str) -> StepRule:
+    """The step rule of that name with its defaults.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in STEPS:
+        raise UsageError(f"unknown step rule {name!r}; expected one of {', '.join(STEPS)}")
+    return STEPS[name]()
 
 
 __all__ = [
@@ -110,5 +121,6 @@ __all__ = [
     "TrueGates",
     "gating",
     "make_solver",
+    "make_step",
     "preset",
 ]

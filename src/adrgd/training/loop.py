@@ -205,7 +205,7 @@ def _update(
     optimiser.step()
     found = loss.item()
     if not math.isfinite(found):
-        raise AdrgdError(f"the loss is not finite in epoch {epoch + 1} ({found:g}); lower --rate")
+        raise AdrgdError(f"the loss is not finite in epoch {epoch + 1} ({found:g}); lower --learning-rate")
     return found
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from adrgd.attacks.batches import Batch, split
+from adrgd.attacks.batches import Batch, Workers, split
 from adrgd.attacks.case import Case
-from adrgd.attacks.matrix.entrants import Entrant
+from adrgd.attacks.matrix.entrants import Entrant, Own
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.attacks.threat import Threat
 from adrgd.data import Images
@@ -54,6 +55,7 @@ def run_cell(
     device: str,
     advance: Callable[[int], None],
     notes: list[str],
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Attack all batches that are not finished yet, and return the columns of the whole cell.
 
@@ -61,17 +63,30 @@ def run_cell(
         config: everything that decides the results; a folder with others is refused.
         advance: told the number of images of each batch.
         notes: takes what was found damaged, and set aside.
+        workers: what works on the batches of our own solvers; this process unless given.
 
     Raises:
         RunFolderError: the folder is damaged or holds something else.
         Exception: whatever the attack raises; what was finished before stays.
     """
     with RunFolder(path, config, resume=True) as folder:
-        for batch in split(images, batch_size):
-            if not folder.done(batch.start):
-                case = case_of(model, batch, threat, loss=entrant.loss, seed=entrant.seed, device=device)
-                folder.save(batch.start, entrant(case))
-            advance(len(batch))
+        batches = split(images, batch_size)
+        waiting = [batch for batch in batches if not folder.done(batch.start)]
+        advance(sum(map(len, batches)) - sum(map(len, waiting)))
+
+        def case(batch: Batch) -> Case:
+            return case_of(model, batch, threat, loss=entrant.loss, seed=entrant.seed, device=device)
+
+        if workers is None or not isinstance(entrant, Own):
+            for batch in waiting:
+                folder.save(batch.start, entrant(case(batch)))
+                advance(len(batch))
+        else:
+            attack = replace(entrant.attack, threat=threat)
+            with closing(workers(model, attack, waiting)) as results:
+                for batch, found in results:
+                    folder.save(batch.start, entrant.judged(case(batch), found.to(device)))
+                    advance(len(batch))
         folder.merge()
         notes += folder.notes
         return folder.results() | {"history": folder.tensors()["history"].numpy()}

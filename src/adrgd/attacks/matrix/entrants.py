@@ -10,13 +10,14 @@ from typing import Any, Protocol
 import torch
 
 from adrgd.attacks.case import Case
-from adrgd.attacks.evaluate import Attack, attack_batch
+from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.matrix.judge import Checked, checked, judge
 from adrgd.attacks.standard import Standard, find_attacker
 from adrgd.errors import UsageError
 from adrgd.models.factory import parse_value
 from adrgd.objective import Score, better, find_loss
 from adrgd.rows import RowRandom, column
+from adrgd.solvers import make_step
 from adrgd.specs import only_keys, split_spec
 
 NOISE = "noise"
@@ -55,25 +56,31 @@ class Own:
     attack: Attack
 
     @staticmethod
-    def named(spec: str, defaults: Attack) -> Own:
-        """A solver of `adrgd list`, with `?steps=N`, `?restarts=N` or `?loss=NAME` where it differs from the others.
+    def named(spec: str, defaults: Attack, *, step: str | None = None) -> Own:
+        """A solver of `adrgd list`, with `?steps=N`, `?restarts=N`, `?loss=NAME` or `?step=RULE` where it differs.
 
-        "standard" takes `?budget=N` and `?loss=NAME`; steps and restarts of the others do not concern it.
+        "standard" takes `?budget=N` and `?loss=NAME`; steps, restarts and step rules of the others do not concern it.
+
+        Args:
+            step: the step rule of all that do not name one; their own unless given.
 
         Raises:
             UsageError: unknown solver or key, or a value that makes no sense.
         """
         name, query = split_spec(spec, error=UsageError)
         solver = find_attacker(name)
-        keys = ("budget", "loss") if isinstance(solver, Standard) else ("steps", "restarts", "loss")
+        keys = ("budget", "loss") if isinstance(solver, Standard) else ("steps", "restarts", "loss", "step")
         only_keys(query, keys, spec=spec, error=UsageError)
         given: dict[str, Any] = {key: parse_value(value) for key, value in query.items()}
         for key in ("steps", "restarts", "budget"):
             if key in given and (type(given[key]) is not int or given[key] < 1):
                 raise UsageError(f"expected {key} of at least 1 in {spec!r}, found {given[key]}; correct it")
+        rule = given.pop("step", step)
         if isinstance(solver, Standard):
             solver = Standard(budget=given.pop("budget", solver.budget))
             given = {"steps": 100, "restarts": 1, "stop_at_success": True} | given
+        elif rule is not None:
+            solver = dataclasses.replace(solver, step=make_step(str(rule)))
         return Own(name=spec, attack=dataclasses.replace(defaults, solver=solver, **given))
 
     @property
@@ -92,7 +99,13 @@ class Own:
 
     def __call__(self, case: Case) -> Checked:
         attack = dataclasses.replace(self.attack, threat=case.threat)
-        result = attack_batch(case.model, case.clean, case.labels, attack, index=case.index, check=False)
+        return self.judged(
+            case, attack_batch(case.model, case.clean, case.labels, attack, index=case.index, check=False)
+        )
+
+    def judged(self, case: Case, result: AttackResult) -> Checked:
+        """What was found of a case, by whoever worked on it, after it was looked at again."""
+        attack = self.attack
         verdict = judge(case, result.adversarial, result.success)
         fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
         spent = result.forward_passes + result.backward_passes

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, fields
 from itertools import product
 from pathlib import Path
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
-from adrgd.attacks.batches import split
+from adrgd.attacks.batches import attackable, split
 from adrgd.attacks.gating import attack_gating, check_gates, facts
 from adrgd.attacks.matrix import figures
 from adrgd.attacks.matrix.cells import Cell, case_of, run_cell
@@ -31,6 +32,7 @@ from adrgd.attacks.matrix.entrants import Entrant, Own
 from adrgd.attacks.matrix.gradients import Usefulness, usefulness
 from adrgd.attacks.matrix.peers import Peer, check_peers, reason
 from adrgd.attacks.matrix.report import write_report
+from adrgd.attacks.ray_workers import RayWorkers
 from adrgd.attacks.threat import LEAVES, Threat, of_box
 from adrgd.data import Images
 from adrgd.errors import AdrgdError, RunFolderError, UsageError
@@ -40,8 +42,8 @@ from adrgd.models.outputs import Logits
 from adrgd.names import BoxName, Norm
 from adrgd.runs import Run, open_run
 
-Target = Literal["next", "random", "least-likely"] | None
-"""Another class for each image; a fixed class would leave some images out."""
+Target = int | Literal["next", "random", "least-likely"] | None
+"""Another class for each image; a class number leaves out the images that belong to it."""
 
 Advance = Callable[[str, int], None]
 """Told what is being worked on and how many images of it were finished, after each batch."""
@@ -64,6 +66,7 @@ def run_matrix(
     resume: bool = False,
     advance: Advance | None = None,
     require_gates: bool = False,
+    workers: Callable[[str], RayWorkers] | None = None,
 ) -> dict[str, Any]:
     """Evaluate all models under all attacks at all radii, save everything under `out`, and return the summary.
 
@@ -73,11 +76,12 @@ def run_matrix(
     Args:
         models: by name.
         entrants: `Own`, `Noise` and `Peer`, among which no name comes twice.
-        target: None, "next", "random" or "least-likely".
+        target: None, "next", "random", "least-likely", or a class number; images of that class are skipped.
         box: "none" for perturbed images that may leave the data's range.
         seed: of the random points at which gradients are looked at; attacks bring their own.
         config: what else decides the results of all cells.
         require_gates: stop if an activation of a model has no gate under one of our own gated solvers.
+        workers: what works on the batches of our own solvers, for the model of a name; this process unless given.
 
     Raises:
         UsageError: two of a name, nothing to do, or a request that one of our own solvers cannot carry out.
@@ -85,6 +89,7 @@ def run_matrix(
         ModelError: a model is in train mode, random, or mixes the rows of a batch.
         RunFolderError: `out` belongs to another evaluation, or is damaged.
     """
+    given, images = len(images), attackable(images, target)
     models = {name: Logits(model) for name, model in models.items()}
     boxed: dict[str, Any] = {} if box == "data" else {"box": box}
     threats = [Threat(norm=norm, eps=value, target=target, **of_box(boxed)) for value in eps]
@@ -98,7 +103,9 @@ def run_matrix(
     for name, model in models.items():
         check_model(model, few)
         with torch.no_grad():
-            scales[name] = scale_of(model(few))
+            logits = model(few)
+        scales[name] = scale_of(logits)
+        threats[0].targets(images.labels[:1].to(device), logits[:1], images.index[:1], seed)  # a class that there is
     gates = _gates(models, entrants, few)
     if require_gates:
         for gating in gates.values():
@@ -112,7 +119,10 @@ def run_matrix(
         "batch_size": batch_size,
         "device": device,
     }
-    with open_run(out, shared, resume=resume) as folder:
+    helpers = {name: workers(name) for name in models} if workers is not None else {}
+    with open_run(out, shared, resume=resume) as folder, ExitStack() as session:
+        if helpers:
+            session.enter_context(next(iter(helpers.values())).session())
         cells: dict[Cell, dict[str, Any]] = {}
         failures: list[dict[str, Any]] = []
         for name, threat, entrant in product(models, threats, entrants):
@@ -126,7 +136,7 @@ def run_matrix(
                 cells[cell] = run_cell(
                     models[name], images, entrant, threat, out / "cells" / cell.folder, batch_size=batch_size,
                     config=shared | {"cell": asdict(cell), "settings": entrant.settings()}, device=device, advance=tell,
-                    notes=folder.notes,
+                    notes=folder.notes, workers=helpers.get(name),
                 )  # fmt: skip
             except RunFolderError:
                 raise
@@ -140,6 +150,7 @@ def run_matrix(
             for name, threat in product(models, threats)
         }
         summary = _summary(cells, failures, gradients, gates, scales, images, out, shared | _lists(models, eps, names))
+        summary["skipped"] = given - len(images)
         summary |= folder.remarks()
         _write_results(folder, cells)
         folder.write_text("summary.json", json.dumps(summary, indent=2) + "\n")
