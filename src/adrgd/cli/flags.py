@@ -15,10 +15,10 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 T = TypeVar("T")
 
 METAVARS = {
-    "config": "FILE", "data": "DATA", "device": "DEVICE", "domain": "DOMAIN", "env": "ENVIRONMENT", "eps": "EPS", "folder": "FOLDER",
-    "generator": "MODEL", "instances": "FILE", "layers": "LAYERS", "loss": "LOSS", "lower": "X,...", "model": "MODEL",
-    "models": "MODEL ...", "network": "NETWORK", "operator": "OPERATOR", "out": "FOLDER", "peers": "PEER ...",
-    "policy": "FILE", "prop": "PROPERTY", "ray": "ADDRESS", "refine": "SOLVER", "solver": "SOLVER",
+    "config": "FILE", "data": "DATA", "device": "DEVICE", "domain": "DOMAIN", "env": "ENVIRONMENT", "eps": "EPS",
+    "folder": "FOLDER", "generator": "MODEL", "instances": "FILE", "layers": "LAYERS", "loss": "LOSS", "lower": "X,...",
+    "model": "MODEL", "models": "MODEL ...", "network": "NETWORK", "operator": "OPERATOR", "out": "FOLDER",
+    "peers": "PEER ...", "policy": "FILE", "prop": "PROPERTY", "ray": "ADDRESS", "refine": "SOLVER", "solver": "SOLVER",
     "solvers": "SOLVER ...", "step": "RULE", "targeted": "CLASS", "test": "DATA", "timeout": "SECONDS",
     "upper": "X,...",
 }  # fmt: skip
