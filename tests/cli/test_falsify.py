@@ -44,9 +44,11 @@ def test_json(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> Non
     assert len(found["counterexample"]["x"]) == 2
 
 
-def test_no_counterexample_in_time(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_counterexample(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     Path(files[1]).write_text(vnnlib("(>= Y_0 3)"))
-    assert run(*files, "--timeout", 0.3) == 0
+    assert run(*files) == 0
+    assert capsys.readouterr().out == "unsat\n"
+    assert run(*files, "--timeout", 0.3, "--no-prove") == 0
     assert capsys.readouterr().out == "timeout\n"
 
 
@@ -94,6 +96,6 @@ def test_a_list_of_instances(files: tuple[str, str], tmp_path: Path, capsys: pyt
     assert run("--instances", tmp_path / "instances.csv", "--out", out) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("sat ")
-    assert "2 instances: 1 sat, 0 unknown, 0 timeout, 1 error" in printed
+    assert "2 instances: 1 sat, 0 unsat, 0 unknown, 0 timeout, 1 error" in printed
     assert run("--instances", tmp_path / "instances.csv", "--resume", "--out", out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["sat"] == 1

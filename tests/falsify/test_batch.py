@@ -49,12 +49,12 @@ def batch(folder: Path, out: str = "out", *, resume: bool = False, seed: int = 0
 def test_a_batch_records_everything_and_goes_on_after_an_error(folder: Path) -> None:
     one = batch(folder)
     answers = {result.vnnlib.split("/")[-1]: result.answer for result in one.run()}
-    assert answers == {"yes.vnnlib": "sat", "no.vnnlib": "timeout", "bad.vnnlib": "error"}
+    assert answers == {"yes.vnnlib": "sat", "no.vnnlib": "unsat", "bad.vnnlib": "error"}
     summary = one.finish()
-    assert (summary["sat"], summary["timeout"], summary["error"]) == (1, 1, 1)
+    assert (summary["sat"], summary["unsat"], summary["error"]) == (1, 1, 1)
     assert summary["folders"]["bench"]["sat"] == 1
     rows = pq.read_table(folder / "out/results.parquet").to_pylist()
-    assert [row["answer"] for row in rows] == ["sat", "timeout", "error"]
+    assert [row["answer"] for row in rows] == ["sat", "unsat", "error"]
     assert "vnnlib" in rows[2]["message"]
     assert (folder / "out" / rows[0]["counterexample"]).read_text().startswith("sat\n((X_0 ")
     assert "bad.vnnlib" in (folder / "out/summary.md").read_text()

@@ -51,37 +51,73 @@ def test_counterexamples_survive_their_text(formula: str, net: Path, prop: Path)
 def test_time_runs_out(net: Path, prop: Path, clock: Clock) -> None:
     """What was spent before counts, and so does reading the files; then every iteration takes one tick."""
     prop.write_text(vnnlib("(>= Y_0 2.5)"))
-    verdict = falsify(net, prop, timeout=200)
+    verdict = falsify(net, prop, timeout=200, prove=False)
     assert (verdict.answer, verdict.counterexample, verdict.text()) == ("timeout", None, "timeout")
     assert verdict.rounds > 0
     assert 200 <= verdict.seconds <= 205
-    late = falsify(net, prop, timeout=200, spent=190)
+    late = falsify(net, prop, timeout=200, spent=190, prove=False)
     assert 200 <= late.seconds <= 205
     assert late.search_seconds < 15
 
 
-def test_tolerance_decides(net: Path, prop: Path, clock: Clock) -> None:
+def test_tolerance_decides(net: Path, prop: Path) -> None:
     prop.write_text(vnnlib("(>= Y_0 2.00005)"))
-    assert falsify(net, prop, timeout=200).answer == "timeout"
-    assert falsify(net, prop, timeout=200, tolerance=1e-4).answer == "sat"
+    assert falsify(net, prop).answer == "unsat"
+    assert falsify(net, prop, tolerance=1e-4).answer == "sat"
 
 
 def test_nothing_to_search(net: Path, prop: Path) -> None:
     prop.write_text(vnnlib("(<= X_0 -2)"))
     verdict = falsify(net, prop)
-    assert verdict.answer == verdict.text() == "unknown"
+    assert verdict.answer == verdict.text() == "unsat"
     assert "contradict each other" in verdict.message
 
 
 def test_one_point_is_all_there_is(net: Path, prop: Path) -> None:
     prop.write_text(vnnlib("(>= Y_0 0.3)", box=("0.1", "0.1")))
-    verdict = falsify(net, prop)
+    assert falsify(net, prop).answer == "unsat"
+    verdict = falsify(net, prop, prove=False)
     assert verdict.answer == "unknown"
     assert "all that there was" in verdict.message
     prop.write_text(vnnlib("(>= Y_0 0.2)", box=("0.1", "0.1")))
     verdict = falsify(net, prop)
     assert verdict.counterexample is not None
     assert verdict.counterexample.x.tolist() == [0.1, 0.1]
+
+
+@pytest.mark.parametrize("then", [None, "Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "Softplus"])
+def test_what_holds_is_proven_where_there_are_bounds(
+    then: str | None, prop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without bounds the search ends once it finds nothing better, and says why there is no proof."""
+    monkeypatch.setattr("adrgd.falsify.run.PATIENCE", 2)
+    net = save_linear(tmp_path / "net.onnx", SUM_AND_DIFFERENCE, then=then)
+    prop.write_text(vnnlib("(>= (+ Y_0 Y_1) 7)"))
+    verdict = falsify(net, prop, timeout=30.0)
+    if then == "Softplus":
+        assert (verdict.answer, verdict.text()) == ("unknown", "unknown")
+        assert "no bounds are known for softplus" in verdict.message
+    else:
+        assert (verdict.answer, verdict.text(), verdict.message) == ("unsat", "unsat", "")
+        assert verdict.nodes > 0
+        assert verdict.proven == pytest.approx(1)
+
+
+@pytest.mark.parametrize("error", [MemoryError("full"), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_a_proof_without_memory_leaves_the_search_alone(
+    error: Exception, net: Path, prop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("adrgd.falsify.run.PATIENCE", 2)
+    monkeypatch.setattr("adrgd.proof.attempt.start", fail)
+    prop.write_text(vnnlib("(>= Y_0 3)"))
+    verdict = falsify(net, prop, timeout=30.0)
+    assert verdict.answer == "unknown"
+    assert "ran out of memory" in verdict.message
+    prop.write_text(vnnlib("(>= Y_0 1)"))
+    assert falsify(net, prop).answer == "sat"
 
 
 def test_same_seed_same_counterexample(net: Path, prop: Path) -> None:

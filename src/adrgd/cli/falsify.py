@@ -26,7 +26,10 @@ from adrgd.outputs import refuse_others
 if TYPE_CHECKING:
     from adrgd.falsify.run import Verdict
 
-DESCRIPTION = "Search a counterexample to a VNN-LIB property of an ONNX network, or to each of a list of them."
+DESCRIPTION = (
+    "Search a counterexample to a VNN-LIB property of an ONNX network, or prove that there is none; or both for a "
+    "list of them."
+)
 
 
 @flags
@@ -44,6 +47,8 @@ class Options:
     """Seconds for everything (60 unless given); with --instances, the most that any line of the list gets."""
     tolerance: float = 0.0
     """How far a counterexample may lie outside its box and miss a constraint; the competition's checker allows 1e-4."""
+    prove: bool = True
+    """Look for a proof that there is no counterexample, in turns with the search; --no-prove only searches."""
     seed: int = 0
     """Of all randomness."""
     out: Path | None = field(default=None, metadata={"metavar": "FILE"})
@@ -117,7 +122,7 @@ def _one(options: Options, network: Path, prop: Path) -> int:
         refuse_others(options.out, _is_verdict)
     verdict = falsify(
         network, prop, timeout=60.0 if options.timeout is None else options.timeout, seed=options.seed,
-        tolerance=options.tolerance, spent=_spent(), device=usable_device(options.device),
+        tolerance=options.tolerance, spent=_spent(), device=usable_device(options.device), prove=options.prove,
     )  # fmt: skip
     if options.out is not None:
         _save(options.out, verdict)
@@ -135,13 +140,13 @@ def _many(options: Options, file: Path) -> int:
     out = options.out or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-falsify"
     batch = Batch(
         read_instances(file, cap=options.timeout), out, seed=options.seed, tolerance=options.tolerance,
-        config={"adrgd": __version__, "timeout": options.timeout}, resume=options.resume,
+        config={"adrgd": __version__, "timeout": options.timeout}, resume=options.resume, prove=options.prove,
     )  # fmt: skip
     advice = f"go on with: adrgd falsify --instances {file} --resume --out {out}"
     try:
         with advised(advice), progress_bar() as progress, closing(batch.run(options.processes)) as results:
             done = len(batch.instances) - len(batch.pending())
-            task = progress.add_task("searching", total=len(batch.instances), completed=done)
+            task = progress.add_task("searching and proving", total=len(batch.instances), completed=done)
             for result in results:
                 if not options.json:
                     print(f"{result.answer} {result.seconds:.2f}s {result.onnx} {result.vnnlib}", flush=True)
@@ -161,7 +166,7 @@ def _many(options: Options, file: Path) -> int:
 def _is_verdict(head: bytes) -> bool:
     from adrgd.falsify.summary import ANSWERS
 
-    return head.partition(b"\n")[0].strip().decode(errors="replace") in ("unsat", *ANSWERS)
+    return head.partition(b"\n")[0].strip().decode(errors="replace") in ANSWERS
 
 
 def _save(out: Path, verdict: Verdict) -> None:
@@ -196,7 +201,8 @@ def _plain(options: Options, verdict: Verdict) -> dict[str, Any]:
         "network": str(options.network), "property": str(options.prop), "answer": verdict.answer,
         "counterexample": found and {"x": found.x.tolist(), "y": found.y.tolist(), "case": found.case},
         "message": verdict.message, "seconds": verdict.seconds, "load_seconds": verdict.load_seconds,
-        "search_seconds": verdict.search_seconds, "rounds": verdict.rounds, "passes": verdict.passes,
+        "search_seconds": verdict.search_seconds, "proof_seconds": verdict.proof_seconds,
+        "rounds": verdict.rounds, "passes": verdict.passes, "nodes": verdict.nodes, "proven": verdict.proven,
         "seed": options.seed, "tolerance": options.tolerance,
     }  # fmt: skip
 

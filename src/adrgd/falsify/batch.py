@@ -44,8 +44,11 @@ class Result:
     seconds: float
     load_seconds: float = 0.0
     search_seconds: float = 0.0
+    proof_seconds: float = 0.0
     rounds: int = 0
     passes: int = 0
+    nodes: int = 0
+    proven: float = 0.0
     message: str = ""
     counterexample: str = ""
 
@@ -57,6 +60,7 @@ class Job:
     instance: Instance
     seed: int
     tolerance: float
+    prove: bool
 
 
 class Batch:
@@ -72,10 +76,12 @@ class Batch:
     """
 
     def __init__(
-        self, listed: InstanceList, out: Path, *, seed: int, tolerance: float, config: dict[str, Any], resume: bool
-    ) -> None:
+        self, listed: InstanceList, out: Path, *, seed: int, tolerance: float, config: dict[str, Any], resume: bool,
+        prove: bool = True,
+    ) -> None:  # fmt: skip
         self.instances, self.out, self.seed, self.tolerance = listed.instances, out, seed, tolerance
-        config = config | {"instances": listed.digest, "seed": seed, "tolerance": tolerance}
+        self.prove = prove
+        config = config | {"instances": listed.digest, "seed": seed, "tolerance": tolerance, "prove": prove}
         self.folder = open_run(out, config, resume=resume)
         if self.folder.has(TABLE):
             self._reopen()
@@ -87,7 +93,7 @@ class Batch:
     def run(self, processes: int = 1) -> Generator[Result]:
         """Work on all that is not finished; every result is on disk before it is yielded."""
         try:
-            jobs = [Job(instance, self.seed, self.tolerance) for instance in self.pending()]
+            jobs = [Job(instance, self.seed, self.tolerance, self.prove) for instance in self.pending()]
             for done in run_jobs(jobs, solve, processes=processes, limit=lambda job: job.instance.timeout + GRACE):
                 result, text = done.result or _lost(jobs[done.place].instance, done)
                 if text:
@@ -151,12 +157,15 @@ def solve(job: Job) -> tuple[Result, str]:
     one = job.instance
     started = time.monotonic()
     try:
-        verdict = falsify(one.network, one.prop, timeout=one.timeout, seed=job.seed, tolerance=job.tolerance)
+        verdict = falsify(
+            one.network, one.prop, timeout=one.timeout, seed=job.seed, tolerance=job.tolerance, prove=job.prove
+        )
     except Exception as error:  # an instance that fails must not stop the others
         return _row(one, "error", time.monotonic() - started, message=sentence(error)), ""
     result = _row(
         one, verdict.answer, verdict.seconds, message=verdict.message, load_seconds=verdict.load_seconds,
-        search_seconds=verdict.search_seconds, rounds=verdict.rounds, passes=verdict.passes,
+        search_seconds=verdict.search_seconds, proof_seconds=verdict.proof_seconds, rounds=verdict.rounds,
+        passes=verdict.passes, nodes=verdict.nodes, proven=verdict.proven,
     )  # fmt: skip
     return result, verdict.text() if verdict.counterexample else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,16 +14,19 @@ from torch import Tensor
 
 from adrgd.errors import UsageError
 from adrgd.falsify.alternatives import TimeUpError
+from adrgd.falsify.claims import claims_of
 from adrgd.falsify.counterexample import Counterexample
 from adrgd.falsify.property import Property, PropertyError
 from adrgd.falsify.replay import Replay
-from adrgd.falsify.rounds import Round
+from adrgd.falsify.rounds import Round, schedule
 from adrgd.falsify.search import Found, search
+from adrgd.falsify.turns import PATIENCE, in_turns
 from adrgd.falsify.vnnlib import load_property
 from adrgd.models.onnx import OnnxNet, read_onnx
 from adrgd.models.onnx.verify import compare_with_onnxruntime
+from adrgd.proof.attempt import Attempt
 
-Answer = Literal["sat", "unknown", "timeout"]
+Answer = Literal["sat", "unsat", "unknown", "timeout"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +34,14 @@ class Verdict:
     """What was found, and what it took.
 
     Attributes:
-        answer: "sat" with a counterexample; "timeout" when time ran out; "unknown" when nothing was left to try.
+        answer: "sat" with a counterexample; "unsat" when it is proven that there is none; "timeout" when time ran out;
+            "unknown" when nothing was left to try.
         counterexample: replayed in onnxruntime.
-        message: why the answer is "unknown"; empty otherwise.
-        seconds: all of it; `load_seconds` for reading both files, `search_seconds` for the search.
+        message: why the answer is "unknown", and why there was no proof; empty otherwise.
+        seconds: all of it; `load_seconds` for reading both files, `search_seconds` for the search, `proof_seconds` for
+            the proof.
         rounds, passes: of the search: rounds begun; forward and backward passes over single inputs.
+        nodes, proven: of the proof: parts of the property that were bounded, and the share of it that is proven.
     """
 
     answer: Answer
@@ -45,6 +52,9 @@ class Verdict:
     search_seconds: float
     rounds: int
     passes: int
+    proof_seconds: float = 0.0
+    nodes: int = 0
+    proven: float = 0.0
 
     def text(self) -> str:
         """The competition's result file: the answer, then the counterexample if there is one."""
@@ -61,17 +71,21 @@ def falsify(
     spent: float = 0.0,
     turns: Iterable[Round] | None = None,
     device: str = "cpu",
+    prove: bool = True,
 ) -> Verdict:
-    """Search for an input that violates a property.
+    """Search for an input that violates a property, and in turns for a proof that there is none.
 
     Args:
         network: an .onnx or .onnx.gz file.
         prop: a .vnnlib or .vnnlib.gz file.
         timeout: seconds for everything, reading the files included.
-        tolerance: how far outside its box a counterexample may lie, and by how much it may miss a constraint.
+        tolerance: how far outside its box a counterexample may lie, and by how much it may miss a constraint; a proof
+            is one that there is none with that tolerance.
         spent: seconds of the timeout that are gone already.
         turns: what the search does one after the other; `schedule()` unless given.
-        device: where the search computes; files are read, and counterexamples judged, on the processor.
+        device: where the search computes; files are read, counterexamples judged and proofs found
+            on the processor.
+        prove: whether to look for a proof at all.
 
     Raises:
         UsageError: a file cannot be read, they do not fit each other, or an argument is out of range.
@@ -87,42 +101,60 @@ def falsify(
         compare_with_onnxruntime(net, replay.session, file)
         _check_sizes(given, net)
         loaded = time.monotonic()
+        judged = given.eased(tolerance) if tolerance else given
+        judge = _Judge(replay, given, tolerance)
+        double = copy.deepcopy(net)
+        proof = Attempt(double, _zeros(net), lambda: claims_of(judged), lambda x: judge(x) is not None)
+        rounds = schedule() if turns is None else turns
         with torch.device(device):
-            outcome = _search(
-                net.to(device), given, replay, deadline=deadline, seed=seed, tolerance=tolerance, turns=turns
-            )
+            outcome = search(
+                net.to(device), judged, deadline=deadline, seed=seed, accept=judge,
+                turns=in_turns(rounds, proof, deadline=deadline) if prove else rounds,
+                patience=lambda: PATIENCE if prove and proof.reason else None,
+            )  # fmt: skip
+        if prove and given.cases and judge.found is None:
+            proof.run(deadline)  # what the search cannot do any more, as where all boxes are points
     except TimeUpError:
         seconds = time.monotonic() - started + spent
         return Verdict("timeout", None, "", seconds, load_seconds=seconds, search_seconds=0.0, rounds=0, passes=0)
-    answer: Answer = "sat" if outcome.counterexample else "unknown" if outcome.exhausted else "timeout"
-    message = ""
-    if answer == "unknown":
-        message = (
-            "all that there was to try was tried" if given.cases
-            else "the constraints contradict each other, so that nothing can violate the property"
-        )  # fmt: skip
+    answer, message = _answer(given, judge.found, outcome, proof)
     ended = time.monotonic()
     return Verdict(
-        answer, outcome.counterexample, message, seconds=ended - started + spent, load_seconds=loaded - started,
-        search_seconds=ended - loaded, rounds=outcome.rounds, passes=outcome.passes,
+        answer, judge.found, message, seconds=ended - started + spent, load_seconds=loaded - started,
+        search_seconds=ended - loaded - proof.seconds, rounds=outcome.rounds, passes=outcome.passes,
+        proof_seconds=proof.seconds, nodes=proof.outcome.nodes, proven=proof.outcome.share,
     )  # fmt: skip
 
 
-def _search(
-    net: OnnxNet,
-    prop: Property,
-    replay: Replay,
-    *,
-    deadline: float,
-    seed: int,
-    tolerance: float,
-    turns: Iterable[Round] | None,
-) -> Found:
-    def accept(x: Tensor) -> Counterexample | None:
-        return replay.confirms(prop, x, tolerance)
+@dataclass
+class _Judge:
+    """Decides by the original file; keeps what it accepts."""
 
-    eased = prop.eased(tolerance) if tolerance else prop
-    return search(net, eased, deadline=deadline, seed=seed, accept=accept, turns=turns)
+    replay: Replay
+    prop: Property
+    tolerance: float
+    found: Counterexample | None = None
+
+    def __call__(self, x: Tensor) -> Counterexample | None:
+        self.found = self.replay.confirms(self.prop, x, self.tolerance)
+        return self.found
+
+
+def _answer(prop: Property, found: Counterexample | None, outcome: Found, proof: Attempt) -> tuple[Answer, str]:
+    if found is not None:
+        return "sat", ""
+    if not prop.cases:
+        return "unsat", "the constraints contradict each other, so that nothing can violate the property"
+    if proof.outcome.proven:
+        return "unsat", ""
+    without = f"there is no proof: {proof.reason}" if proof.reason else ""
+    if outcome.exhausted:
+        return "unknown", "; ".join(filter(None, ["all that there was to try was tried", without]))
+    return "timeout", without
+
+
+def _zeros(net: OnnxNet) -> Tensor:
+    return torch.zeros(1, *net.input_shape, dtype=torch.float64)
 
 
 def _check(*, timeout: float, tolerance: float) -> None:

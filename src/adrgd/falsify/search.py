@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ def search(
     seed: int,
     accept: Accept,
     turns: Iterable[Round] | None = None,
+    patience: Callable[[], int | None] = lambda: None,
 ) -> Found:
     """Look for a counterexample until the deadline, a value of `time.monotonic()`, checked at every iteration.
 
@@ -62,13 +64,14 @@ def search(
 
     Args:
         turns: what to do one after the other; `schedule()` unless given. The search ends when they do.
+        patience: asked for the number of rounds without a better point after which the search ends; None for no end.
 
     Raises:
         NonFiniteError: the network's outputs are not finite.
     """
     if not prop.cases:
         return Found(None, True, 0, 0, None)
-    return _Search(network.float(), prop, deadline, seed, accept).run(schedule() if turns is None else turns)
+    return _Search(network.float(), prop, deadline, seed, accept).run(schedule() if turns is None else turns, patience)
 
 
 @dataclass
@@ -113,13 +116,17 @@ class _Search:
         self.archive = _Archive(torch.zeros(len(self.groups), KEPT, self.prop.inputs), kept)
         self.most = max(1, OPERATIONS // self._cost())
 
-    def run(self, turns: Iterable[Round]) -> Found:
+    def run(self, turns: Iterable[Round], patience: Callable[[], int | None]) -> Found:
         only_points = bool((self.lower == self.upper).all())
+        best, since = -math.inf, 0
         for turn in turns:
             self.rounds += 1
             if any(self._solve(turn, batch) for batch in self._batches(turn)):
                 return self._end()
-            if only_points:
+            reached = float(self.archive.gap.max())
+            best, since = (reached, 0) if reached > best else (best, since + 1)
+            most = patience()
+            if only_points or (most is not None and since >= most):
                 break
         return self._end(exhausted=True)
 

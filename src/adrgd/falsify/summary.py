@@ -6,13 +6,13 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-ANSWERS = ("sat", "unknown", "timeout", "error")
+ANSWERS = ("sat", "unsat", "unknown", "timeout", "error")
 
-HEADER = ("folder", "instances", *ANSWERS, "median s", "median search s")
+HEADER = ("folder", "instances", *ANSWERS, "median s of sat", "of its search", "median s of unsat")
 
 
 def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Counts of all answers and median times of the instances answered `sat`, in total and for each folder."""
+    """Counts of all answers and median times of the instances that are decided, in total and for each folder."""
     folders = list(dict.fromkeys(row["folder"] for row in rows))
     return _figures(rows) | {
         "folders": {folder: _figures([row for row in rows if row["folder"] == folder]) for folder in folders}
@@ -27,20 +27,21 @@ def markdown(summary: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     errors = [f"- `{row['onnx']}` `{row['vnnlib']}`: {row['message']}" for row in rows if row["answer"] == "error"]
     below = "\n## Errors\n\n" + "\n".join(errors) + "\n" if errors else ""
-    return f"# Counterexamples\n\n{table}\n\nThe medians are those of the instances answered sat.\n{below}"
+    return f"# Counterexamples and proofs\n\n{table}\n{below}"
 
 
 def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    found = [row for row in rows if row["answer"] == "sat"]
+    found, proven = ([row for row in rows if row["answer"] == answer] for answer in ("sat", "unsat"))
     return {
         "instances": len(rows),
         **{answer: sum(row["answer"] == answer for row in rows) for answer in ANSWERS},
         "median_seconds": statistics.median(row["seconds"] for row in found) if found else None,
         "median_search_seconds": statistics.median(row["search_seconds"] for row in found) if found else None,
+        "median_unsat_seconds": statistics.median(row["seconds"] for row in proven) if proven else None,
     }
 
 
 def _cells(figures: dict[str, Any]) -> list[str]:
     counts = [str(figures[name]) for name in ("instances", *ANSWERS)]
-    times = [figures["median_seconds"], figures["median_search_seconds"]]
+    times = [figures[f"median_{name}seconds"] for name in ("", "search_", "unsat_")]
     return counts + ["" if value is None else f"{value:.2f}" for value in times]

@@ -1,0 +1,1 @@
+"""Bounds of what networks compute over boxes of inputs."""

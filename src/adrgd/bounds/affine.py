@@ -1,0 +1,294 @@
+"""Sees that a computation is affine, call by call, and can run it with the absolute values of all its constants.
+
+Between its activations a network is an affine map. Nothing else is known of it than the calls of torch that it makes:
+each has to be among those listed here, which are affine in the tensors that depend on the input. With absolute values
+instead of all constants, and sums instead of differences, the same calls give the sum of the absolute values of all
+terms: what rounding errors are measured against.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
+from torch.overrides import TorchFunctionMode
+
+from adrgd.bounds.errors import NoBoundsError
+
+MOVES = frozenset(
+    [
+        "__get__",
+        "__getitem__",
+        "alias",
+        "broadcast_to",
+        "cat",
+        "chunk",
+        "clone",
+        "concat",
+        "contiguous",
+        "copy_",
+        "detach",
+        "double",
+        "expand",
+        "expand_as",
+        "flatten",
+        "flip",
+        "index_select",
+        "movedim",
+        "narrow",
+        "pad",
+        "permute",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "repeat",
+        "repeat_interleave",
+        "reshape",
+        "reshape_as",
+        "roll",
+        "select",
+        "split",
+        "squeeze",
+        "squeeze_",
+        "stack",
+        "swapaxes",
+        "swapdims",
+        "t",
+        "tile",
+        "to",
+        "transpose",
+        "type",
+        "type_as",
+        "unbind",
+        "unflatten",
+        "unfold",
+        "unsqueeze",
+        "unsqueeze_",
+        "view",
+        "view_as",
+    ]
+)
+"""Calls that only move numbers."""
+
+SUMS = frozenset(
+    [
+        "adaptive_avg_pool1d",
+        "adaptive_avg_pool2d",
+        "adaptive_avg_pool3d",
+        "avg_pool1d",
+        "avg_pool2d",
+        "avg_pool3d",
+        "cumsum",
+        "mean",
+        "sum",
+    ]
+)
+"""Calls that add numbers with weights that are not negative."""
+
+PRODUCTS = frozenset(
+    [
+        "__matmul__",
+        "__rmatmul__",
+        "addmm",
+        "bmm",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "conv_transpose1d",
+        "conv_transpose2d",
+        "conv_transpose3d",
+        "einsum",
+        "linear",
+        "matmul",
+        "mm",
+        "mv",
+    ]
+)
+"""Products of which one factor is a constant."""
+
+ADDS = frozenset(["__add__", "__iadd__", "__radd__", "add", "add_"])
+SUBTRACTS = frozenset(["__isub__", "__rsub__", "__sub__", "rsub", "sub", "sub_"])
+SCALES = frozenset(
+    [
+        "__div__",
+        "__imul__",
+        "__itruediv__",
+        "__mul__",
+        "__rmul__",
+        "__truediv__",
+        "div",
+        "div_",
+        "divide",
+        "mul",
+        "mul_",
+        "multiply",
+        "true_divide",
+    ]
+)
+NEGATES = frozenset(["__neg__", "neg", "neg_", "negative"])
+SWITCHED_OFF = frozenset(
+    ["dropout", "dropout1d", "dropout2d", "dropout3d", "dropout_", "alpha_dropout", "feature_alpha_dropout"]
+)
+
+ASKS = frozenset(
+    [
+        "__get__",
+        "__len__",
+        "dim",
+        "element_size",
+        "is_complex",
+        "is_contiguous",
+        "is_floating_point",
+        "ndimension",
+        "nelement",
+        "numel",
+        "size",
+        "storage_offset",
+        "stride",
+    ]
+)
+"""What may be asked of a tensor that depends on the input; anything else that is no tensor could depend on numbers."""
+
+KNOWN = MOVES | SUMS | PRODUCTS | ADDS | SUBTRACTS | SCALES | NEGATES | SWITCHED_OFF | {"batch_norm", "interpolate"}
+ROUNDINGS = 4  # of a call, beside those of the sums in it
+
+
+class Affine(TorchFunctionMode):
+    """Refuses every call on tensors that depend on the input which is not known to be affine.
+
+    Attributes:
+        absolute: run with absolute values instead.
+        roundings: a bound on the number of roundings that any result carries.
+    """
+
+    def __init__(self, *, absolute: bool = False) -> None:
+        super().__init__()
+        self.absolute, self.roundings = absolute, 0
+        self.varying: dict[int, Tensor] = {}
+        self.paused = False
+
+    def vary(self, tensor: Tensor) -> Tensor:
+        """Note that a tensor depends on the input."""
+        self.varying[id(tensor)] = tensor
+        return tensor
+
+    def varies(self, tensor: Tensor) -> bool:
+        """Whether a tensor depends on the input."""
+        return id(tensor) in self.varying
+
+    @contextlib.contextmanager
+    def pause(self) -> Iterator[None]:
+        """Let everything through meanwhile."""
+        self.paused = True
+        try:
+            yield
+        finally:
+            self.paused = False
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if self.paused:
+            return func(*args, **kwargs)
+        given = list(tensors((args, kwargs)))
+        name = str(getattr(func, "__name__", func)).partition(".")[0]
+        if any(is_functorch_wrapped_tensor(one) for one in given):
+            raise NoBoundsError(f"no bounds are known for what runs inside torch.func ({name})")
+        moving = [one for one in given if self.varies(one)]
+        if not moving:
+            return func(*args, **kwargs)
+        if self.absolute and name not in ASKS:
+            answer = self._in_absolute_values(name, func, args, kwargs)
+        else:
+            answer = func(*args, **kwargs)
+        made = list(tensors(answer))
+        self._check(name, moving, args, kwargs, asked=not made)
+        self.roundings += ROUNDINGS + self._terms(name, moving, given, made) if name not in MOVES else 0
+        for one in made:
+            if one.dtype != torch.float64:
+                raise NoBoundsError(f"bounds need double precision throughout, found a result in {one.dtype} ({name})")
+            self.vary(one)
+        return answer
+
+    def _check(self, name: str, moving: list[Tensor], args: Any, kwargs: dict[str, Any], *, asked: bool) -> None:
+        if asked and name in ASKS:
+            return
+        fine = name in KNOWN and not asked
+        if name in PRODUCTS | SCALES:
+            fine = fine and len(moving) == 1
+            if name in ("__div__", "__itruediv__", "__truediv__", "div", "div_", "divide", "true_divide"):
+                fine = fine and self.varies(args[0]) and not kwargs.get("rounding_mode")
+        elif name == "batch_norm":
+            fine = fine and not _option(args, kwargs, 5, "training", False)
+        elif name == "interpolate":
+            fine = fine and _option(args, kwargs, 3, "mode", "nearest") in (
+                "nearest",
+                "nearest-exact",
+                "linear",
+                "bilinear",
+            )
+        elif name in SWITCHED_OFF:
+            fine = fine and not _option(args, kwargs, 2, "training", True)
+        if not fine:
+            raise NoBoundsError(
+                f"no bounds are known for {name.strip('_') or 'a function'} of numbers that depend on the input"
+            )
+
+    def _in_absolute_values(
+        self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        numbers = name in ADDS | SUBTRACTS | SCALES
+        args = tuple(self._positive(one, numbers) for one in args)
+        kwargs = {key: self._positive(one, numbers or key in ("value", "alpha")) for key, one in kwargs.items()}
+        if name in NEGATES:
+            return args[0]
+        if name in SUBTRACTS:
+            func = Tensor.add_ if name in ("sub_", "__isub__") else torch.add
+            if not isinstance(args[0], Tensor):
+                args = (args[1], args[0], *args[2:])
+        if name == "batch_norm" and args[1] is not None:
+            args = (args[0], -args[1], *args[2:])
+        return func(*args, **kwargs)
+
+    def _positive(self, value: Any, numbers: bool) -> Any:
+        if isinstance(value, Tensor):
+            return value if self.varies(value) or not value.is_floating_point() else value.abs()
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return abs(value) if numbers else value
+        if isinstance(value, list | tuple) and any(isinstance(one, Tensor) for one in value):
+            return type(value)(self._positive(one, numbers) for one in value)
+        return value
+
+    def _terms(self, name: str, moving: list[Tensor], given: list[Tensor], made: list[Tensor]) -> int:
+        """How many numbers are added up in one of the results, at most."""
+        if name in PRODUCTS:
+            return max(
+                (one.numel() // max(1, min(one.shape)) for one in given if not self.varies(one) and one.ndim > 1),
+                default=max(one.shape[-1] for one in given if one.ndim),
+            )
+        if name in SUMS and made:
+            return moving[0].numel() // max(1, made[0].numel()) + 1
+        return 0
+
+
+def tensors(values: Any) -> Iterator[Tensor]:
+    """All tensors in a nest of tuples, lists and dicts."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, dict):
+        yield from tensors(list(values.values()))
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from tensors(value)
+
+
+def _option(args: Any, kwargs: dict[str, Any], place: int, name: str, default: Any) -> Any:
+    return args[place] if len(args) > place else kwargs.get(name, default)

@@ -1,0 +1,160 @@
+"""Linear functions of a stage's results, followed back to the network's input (Zhang et al. 2018, CROWN).
+
+Layer by layer, each activation is replaced by the one of its two lines that keeps the inequality, down to the input,
+where a linear function over a box is bounded exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adrgd.bounds.network import Network
+from adrgd.bounds.relaxation import Relaxation
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """A batch of boxes: corners (boxes, inputs)."""
+
+    lower: Tensor
+    upper: Tensor
+
+    def __len__(self) -> int:
+        return len(self.lower)
+
+    @property
+    def centre(self) -> Tensor:
+        return (self.lower + self.upper) / 2
+
+    @property
+    def radius(self) -> Tensor:
+        return (self.upper - self.lower) / 2
+
+    def take(self, rows: Tensor) -> Boxes:
+        """The boxes with these indices."""
+        return Boxes(self.lower[rows], self.upper[rows])
+
+    def least(self, slope: Tensor, offset: Tensor) -> Tensor:
+        """The minimum of linear functions (boxes, rows, inputs) and (boxes, rows)."""
+        middle = torch.bmm(slope, self.centre[:, :, None])[:, :, 0]
+        return offset + middle - torch.bmm(slope.abs(), self.radius[:, :, None])[:, :, 0]
+
+
+@dataclass(frozen=True)
+class LinearBound:
+    """slope x + offset <= what was asked for, for all x in the box, and the least value of that over the box.
+
+    Attributes:
+        value: (boxes, rows), rounding not yet taken off.
+        slope: (boxes, rows, inputs).
+        offset: (boxes, rows).
+    """
+
+    value: Tensor
+    slope: Tensor
+    offset: Tensor
+
+    def take(self, rows: Tensor) -> LinearBound:
+        """The bounds of the boxes with these indices."""
+        return LinearBound(self.value[rows], self.slope[rows], self.offset[rows])
+
+    def better_of(self, other: LinearBound) -> LinearBound:
+        """Row by row the larger of two."""
+        won = other.value > self.value
+        return LinearBound(
+            torch.where(won, other.value, self.value),
+            torch.where(won[..., None], other.slope, self.slope),
+            torch.where(won, other.offset, self.offset),
+        )
+
+    def vertex(self, boxes: Boxes) -> Tensor:
+        """The corner where the value is taken: (boxes, rows, inputs)."""
+        return torch.where(self.slope > 0, boxes.lower[:, None], boxes.upper[:, None])
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Linear functions to bound from below, one a row, as functions of what feeds a stage.
+
+    Attributes:
+        stage: the layers before it are passed.
+        parts: of each source (boxes, rows, size).
+        offset: (boxes, rows).
+    """
+
+    stage: int
+    parts: Mapping[int, Tensor]
+    offset: Tensor
+
+    def take(self, rows: Tensor) -> Goal:
+        """The functions for the boxes with these indices."""
+        return Goal(self.stage, {source: part[rows] for source, part in self.parts.items()}, self.offset[rows])
+
+
+def goal(network: Network, stage: int, rows: Tensor, offset: Tensor, on_inputs: Tensor | None = None) -> Goal:
+    """rows y + on_inputs x + offset of a stage's results y and the network's input x, all (boxes, rows, ...)."""
+    parts = dict(network.pull(stage, rows))
+    if on_inputs is not None:
+        parts[0] = parts[0] + on_inputs if 0 in parts else on_inputs
+    return Goal(stage, parts, offset + rows @ network.constants[stage])
+
+
+def both_sides(network: Network, stage: int, chosen: Tensor) -> Goal:
+    """The results with the numbers `chosen` (boxes, rows), and then the same again with the opposite sign."""
+    offset = network.constants[stage][chosen]
+    parts = {source: torch.cat([part, -part], 1) for source, part in network.pick(stage, chosen).items()}
+    return Goal(stage, parts, torch.cat([offset, -offset], 1))
+
+
+Coefficients = list[Tensor | None]
+"""Of each layer's outputs (boxes, rows, neurons) in the function as it was when it came to them."""
+
+
+def backward(
+    network: Network,
+    wanted: Goal,
+    relaxations: Sequence[Relaxation],
+    boxes: Boxes,
+    *,
+    slopes: Mapping[int, Tensor] | None = None,
+    tilts: Mapping[int, Tensor] | None = None,
+) -> tuple[LinearBound, Coefficients]:
+    """Lower bounds of linear functions over boxes.
+
+    Args:
+        relaxations: of the layers before the goal's stage.
+        slopes: (boxes, rows, neurons) lower slopes to use instead, for some layers.
+        tilts: (boxes, rows, neurons) numbers to add to the coefficients of a layer's pre-activations: multipliers of
+            what is known of their signs.
+    """
+    total, gathered = wanted.offset, dict(wanted.parts)
+    coefficients: Coefficients = [None] * len(network.sizes)
+    for layer in range(min(wanted.stage, len(network.sizes)) - 1, -1, -1):
+        rows = gathered.pop(layer + 1, None)
+        tilt = None if tilts is None else tilts.get(layer)
+        if rows is None:
+            if tilt is None:
+                continue
+            rows = torch.zeros_like(tilt)
+        coefficients[layer] = rows
+        relaxation = relaxations[layer]
+        negative = rows.clamp(max=0)
+        positive = rows - negative
+        lower_slope = relaxation.lower_slope[:, None] if slopes is None or layer not in slopes else slopes[layer]
+        total = total + torch.bmm(negative, relaxation.upper_offset[:, :, None])[:, :, 0]
+        if relaxation.lower_offset is not None:
+            total = total + torch.bmm(positive, relaxation.lower_offset[:, :, None])[:, :, 0]
+        before = torch.addcmul(positive * lower_slope, negative, relaxation.upper_slope[:, None])
+        if tilt is not None:
+            before = before + tilt
+        total = total + before @ network.constants[layer]
+        for source, part in network.pull(layer, before).items():
+            gathered[source] = gathered[source] + part if source in gathered else part
+    slope = gathered.get(0)
+    if slope is None:
+        slope = total.new_zeros(*total.shape, network.inputs)
+    return LinearBound(boxes.least(slope, total), slope, total), coefficients

@@ -1,0 +1,102 @@
+"""The network as its bounds see it: activations, and an affine map in front of each and behind the last.
+
+A map takes the network's input and the outputs of all layers before it, so that any skip connection is one. What
+feeds a map is its *source*: 0 is the network's input, j the output of layer j - 1; stage k leads to the pre-activations
+of layer k, the last stage to the network's outputs. Everything is in float64, and every example is one flat row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from adrgd.activations import PiecewiseLinear
+from adrgd.activations.sshaped import SShaped
+
+Curve = PiecewiseLinear | SShaped
+Act = Callable[[int, Tensor], Tensor]
+"""From a layer's number and its pre-activations (B, size) to what is used as its outputs."""
+
+
+class Network(Protocol):
+    """Affine maps with activations between them.
+
+    Attributes:
+        inputs, outputs: how many numbers an example has.
+        curves, sizes: the activation of each layer, and its number of neurons.
+        constants: of each stage, what it gives when all its sources are zero: (size,).
+        roundings: of each stage, a bound on the number of roundings in any term of it.
+    """
+
+    @property
+    def inputs(self) -> int: ...
+    @property
+    def outputs(self) -> int: ...
+    @property
+    def curves(self) -> tuple[Curve, ...]: ...
+    @property
+    def sizes(self) -> tuple[int, ...]: ...
+    @property
+    def constants(self) -> tuple[Tensor, ...]: ...
+    @property
+    def roundings(self) -> tuple[int, ...]: ...
+
+    def pull(self, stage: int, rows: Tensor) -> Mapping[int, Tensor]:
+        """Linear functions of a stage's results, rows (..., size), as linear functions of each of its sources."""
+
+    def pick(self, stage: int, chosen: Tensor) -> Mapping[int, Tensor]:
+        """The same for single results: `chosen` (...) are their numbers."""
+
+    def walk(self, x: Tensor, act: Act) -> Tensor:
+        """The outputs (B, outputs) for inputs x (B, inputs), with `act` in place of the activations."""
+
+    def reach(self, x: Tensor, act: Act) -> Tensor:
+        """The same with the absolute values of all constants of the maps."""
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """A network small enough to be written out: parts[k][source] is a matrix (size of stage k, size of the source)."""
+
+    inputs: int
+    outputs: int
+    curves: tuple[Curve, ...]
+    sizes: tuple[int, ...]
+    constants: tuple[Tensor, ...]
+    roundings: tuple[int, ...]
+    parts: tuple[Mapping[int, Tensor], ...]
+    absolute: tuple[Mapping[int, Tensor], ...]
+
+    def pull(self, stage: int, rows: Tensor) -> Mapping[int, Tensor]:
+        return {source: rows @ matrix for source, matrix in self.parts[stage].items()}
+
+    def pick(self, stage: int, chosen: Tensor) -> Mapping[int, Tensor]:
+        return {source: matrix[chosen] for source, matrix in self.parts[stage].items()}
+
+    def walk(self, x: Tensor, act: Act) -> Tensor:
+        return self._walk(x, act, self.parts, self.constants)
+
+    def reach(self, x: Tensor, act: Act) -> Tensor:
+        return self._walk(x, act, self.absolute, tuple(constant.abs() for constant in self.constants))
+
+    def _walk(
+        self, x: Tensor, act: Act, parts: tuple[Mapping[int, Tensor], ...], constants: tuple[Tensor, ...]
+    ) -> Tensor:
+        values = [x]
+        for stage, constant in enumerate(constants):
+            h = constant.expand(len(x), -1)
+            for source, matrix in parts[stage].items():
+                h = torch.addmm(h, values[source], matrix.T)
+            if stage == len(self.sizes):
+                return h
+            values.append(act(stage, h))
+        return values[-1]
+
+
+def values_of(network: Network, x: Tensor) -> Tensor:
+    """The network itself: (B, inputs) -> (B, outputs)."""
+    return network.walk(x, lambda layer, h: network.curves[layer].value(h))

@@ -1,0 +1,206 @@
+"""From any callable to a `Network`: its activations are seen as they are called, and autograd transposes the rest.
+
+Every layer's output is replaced by a leaf of its own. What stands between the leaves and the next pre-activations is
+affine (see `affine`), so that the derivative of it, asked for by rows, is the transposed map. No network is rewritten,
+no operator is written a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adrgd.activations import PiecewiseLinear
+from adrgd.activations.sshaped import SShaped
+from adrgd.bounds.affine import Affine
+from adrgd.bounds.errors import NoBoundsError
+from adrgd.bounds.network import Act, Curve, Matrices, Network
+from adrgd.gates import ROWS, Call, Gates, look
+
+Function = Callable[[Tensor], Tensor]
+ENTRIES = 6_000_000  # of all matrices together, up to which they are written out
+NEURONS = 200_000  # of a network that is bounded at all
+CHUNKS = (1, 16, 128, 512)  # rows of the graphs that are kept
+EXACT = 1e-8  # how closely, relative to the sum of all terms, the parts of a network must reproduce it
+
+
+def read_network(function: Function, example: Tensor) -> Network:
+    """The network of a callable in double precision, which treats the rows of a batch independently.
+
+    Args:
+        example: any input (1, *shape) of it.
+
+    Raises:
+        NoBoundsError: it has activations or operators without bounds.
+    """
+    traced = _Traced(function, example.detach().double()[:1])
+    traced.check()
+    total = [traced.inputs, *traced.sizes]
+    entries = sum(
+        size * sum(total[source] for source in traced.sources[stage])
+        for stage, size in enumerate([*traced.sizes, traced.outputs])
+    )
+    return _written_out(traced) if entries <= ENTRIES else traced
+
+
+class _Traced:
+    """A network that is run whenever one of its maps is needed."""
+
+    def __init__(self, function: Function, example: Tensor) -> None:
+        self.function, self.shape = function, example.shape[1:]
+        self.inputs = example[0].numel()
+        found = look(function, example.expand(ROWS, *self.shape).contiguous())
+        for other in (other for other in found.others if not other.own):
+            raise NoBoundsError(f"no bounds are known for {other.kind}")
+        self.picked = found.pick("all")
+        self.numbers = {layer.number: place for place, layer in enumerate(found.layers)}
+        self.curves = tuple(_curve(layer.phi) for layer in found.layers)
+        self.sizes = tuple(layer.neurons for layer in found.layers)
+        if sum(self.sizes) > NEURONS:
+            raise NoBoundsError(f"bounds are found for at most {NEURONS} neurons, and there are {sum(self.sizes)}")
+        self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+        mode = Affine()
+        counts: list[int] = []
+
+        def note(layer: int, h: Tensor) -> Tensor:
+            counts.append(mode.roundings)
+            return torch.zeros_like(h)
+
+        heads, out = self._run(torch.zeros(1, self.inputs, dtype=torch.float64), note, mode)
+        counts.append(mode.roundings)
+        self.outputs = out.shape[1]
+        self.constants = tuple(h[0].detach().clone() for h in (*heads, out))
+        self.roundings = tuple(counts)
+        leaves, heads = self._graph(1)
+        self.sources = [
+            tuple(
+                at
+                for at, part in enumerate(self._derivatives(leaves[: k + 1], head, torch.ones_like(head)))
+                if part is not None
+            )
+            for k, head in enumerate(heads)
+        ]
+
+    def pull(self, stage: int, rows: Tensor) -> Mapping[int, Tensor]:
+        flat = rows.reshape(-1, rows.shape[-1])
+        widths = [self.inputs, *self.sizes]
+        parts: dict[int, list[Tensor]] = {source: [] for source in self.sources[stage]}
+        at = 0
+        while at < len(flat):
+            left = len(flat) - at
+            size = next((size for size in CHUNKS if size >= left), CHUNKS[-1])
+            piece = flat[at : at + size]
+            at += size
+            leaves, heads = self._graph(size)
+            full = (
+                piece if len(piece) == size else torch.cat([piece, piece.new_zeros(size - len(piece), piece.shape[1])])
+            )
+            found = self._derivatives([leaves[source] for source in parts], heads[stage], full)
+            for (source, pieces), part in zip(parts.items(), found, strict=True):
+                if part is None:
+                    part = torch.zeros(size, widths[source], dtype=torch.float64)
+                pieces.append(part[: len(piece)])
+        return {source: torch.cat(pieces).view(*rows.shape[:-1], -1) for source, pieces in parts.items()}
+
+    def pick(self, stage: int, chosen: Tensor) -> Mapping[int, Tensor]:
+        size = len(self.constants[stage])
+        return self.pull(stage, torch.nn.functional.one_hot(chosen, size).double())
+
+    def walk(self, x: Tensor, act: Act) -> Tensor:
+        return self._run(x, act)[1]
+
+    def reach(self, x: Tensor, act: Act) -> Tensor:
+        return self._run(x, act, Affine(absolute=True))[1]
+
+    def check(self) -> None:
+        """See that the parts give what the whole gives, on random numbers."""
+        random = torch.Generator().manual_seed(0)
+
+        def drawn(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=random, dtype=torch.float64)
+
+        values = [drawn(3, self.inputs)]
+        scales: list[Tensor] = []
+
+        def act(layer: int, h: Tensor) -> Tensor:
+            values.append(drawn(*h.shape))
+            return values[-1].clone()
+
+        heads, out = self._run(values[0], act)
+        for stage, head in enumerate([*heads, out]):
+            rows = drawn(3, head.shape[1])
+            expected = (rows * (head - self.constants[stage])).sum(1)
+            parts = self.pull(stage, rows)
+            found = sum(((part * values[source]).sum(1) for source, part in parts.items()), torch.zeros(3))
+            scale = sum(((part * values[source]).abs().sum(1) for source, part in parts.items()), torch.ones(3))
+            scales.append(scale)
+            scale = scale + (rows * self.constants[stage]).abs().sum(1)
+            if not bool(((found - expected).abs() <= EXACT * scale).all()):
+                raise NoBoundsError("no bounds are known for what stands between its activations: it is not affine")
+
+    def _run(self, x: Tensor, act: Act, mode: Affine | None = None) -> tuple[list[Tensor], Tensor]:
+        """The pre-activations of all layers, and the outputs."""
+        mode = mode or Affine()
+        heads: list[Tensor] = []
+
+        def rule(call: Call) -> Any:
+            h = call.saved().flatten(1)
+            heads.append(self._seen(mode, h))
+            with mode.pause():
+                z = act(self.numbers[call.layer], h).view(call.h.shape)
+            return call.answer(mode.vary(z))
+
+        entry = mode.vary(x.view(-1, *self.shape).clone())
+        with mode, Gates(rule, self.picked):
+            out = self.function(entry)
+            out = out.reshape(len(x), -1)
+        if len(heads) != len(self.curves):
+            raise NoBoundsError("bounds need the same activations in every run, found others")
+        return heads, self._seen(mode, out)
+
+    def _seen(self, mode: Affine, tensor: Tensor) -> Tensor:
+        if not mode.varies(tensor):
+            raise NoBoundsError("bounds need every call between the activations to be seen, and some are not")
+        return tensor
+
+    def _graph(self, rows: int) -> tuple[list[Tensor], list[Tensor]]:
+        """Leaves and what follows from them, for a batch of so many rows."""
+        if rows not in self.graphs:
+            with torch.enable_grad():
+                leaves = [torch.zeros(rows, self.inputs, dtype=torch.float64, requires_grad=True)]
+
+                def leaf(layer: int, h: Tensor) -> Tensor:
+                    leaves.append(torch.zeros(h.shape, dtype=torch.float64, requires_grad=True))
+                    return leaves[-1]
+
+                heads, out = self._run(leaves[0], leaf)
+            self.graphs[rows] = leaves, [*heads, out]
+        return self.graphs[rows]
+
+    def _derivatives(self, leaves: list[Tensor], head: Tensor, rows: Tensor) -> tuple[Tensor | None, ...]:
+        if not head.requires_grad:
+            return (None,) * len(leaves)
+        with torch.enable_grad():
+            total = (head * rows).sum()  # torch imports a library of symbols, in a second, where rows are given to it
+        return torch.autograd.grad(total, leaves, retain_graph=True, allow_unused=True)
+
+
+def _written_out(traced: _Traced) -> Matrices:
+    parts = []
+    for stage, size in enumerate([*traced.sizes, traced.outputs]):
+        parts.append(dict(traced.pull(stage, torch.eye(size, dtype=torch.float64))))
+    return Matrices(
+        traced.inputs, traced.outputs, traced.curves, traced.sizes, traced.constants, traced.roundings, tuple(parts),
+        tuple({source: matrix.abs() for source, matrix in part.items()} for part in parts),
+    )  # fmt: skip
+
+
+def _curve(phi: Any) -> Curve:
+    if isinstance(phi, PiecewiseLinear) and not any(isinstance(number, Tensor) for number in (phi.slope, *phi.jumps)):
+        return phi
+    if isinstance(phi, SShaped) and phi.width > 0:
+        return phi
+    raise NoBoundsError(f"no bounds are known for {getattr(phi, 'name', type(phi).__name__)}")

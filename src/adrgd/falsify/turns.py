@@ -1,0 +1,30 @@
+"""The search and the proof in turns: the search first, for a short while, then each as long as the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from adrgd.falsify.rounds import Round
+from adrgd.proof.attempt import Attempt
+
+FIRST = 2  # rounds before the proof begins: most counterexamples are found in those
+AT_LEAST = 1.0  # seconds of a turn of the proof
+PATIENCE = 24  # rounds without a better point after which the search ends where there can be no proof
+
+
+def in_turns(rounds: Iterable[Round], proof: Attempt, *, deadline: float) -> Iterator[Round]:
+    """The rounds of a search, with turns of a proof in between; they end when the proof has decided.
+
+    A proof that cannot be had leaves all the time to the search.
+    """
+    began = time.monotonic()
+    for number, turn in enumerate(rounds):
+        if number >= FIRST and not proof.ended:
+            now = time.monotonic()
+            searched = now - began - proof.seconds
+            until = now + max(AT_LEAST, proof.ratio * searched - proof.seconds)
+            proof.run(min(deadline, until))
+            if proof.outcome.proven or proof.outcome.found:
+                return
+        yield turn

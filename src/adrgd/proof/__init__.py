@@ -1,0 +1,1 @@
+"""Proofs that a network does nothing of a given kind anywhere in a box."""

@@ -1,0 +1,110 @@
+"""A proof that is tried in turns with something else, and may turn out to be impossible."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from adrgd.bounds.errors import NoBoundsError
+from adrgd.bounds.network import Matrices
+from adrgd.bounds.reading import read_network
+from adrgd.proof.claims import Accept, Claims
+from adrgd.proof.input_split import InputSplit
+from adrgd.proof.outcome import Outcome
+
+FEW = 12  # inputs that may be split
+MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "failed to allocate")
+
+
+class Splitting(Protocol):
+    """A branch and bound that can be continued.
+
+    Attributes:
+        ratio: seconds that it is worth for each second of a search by gradients.
+    """
+
+    outcome: Outcome
+    ratio: float
+
+    def run(self, deadline: float) -> Outcome:
+        """Go on until the deadline, a value of `time.monotonic()`, or the end."""
+
+
+class Attempt:
+    """A proof of claims about a network, begun when it gets its first turn; it is found on the processor.
+
+    Attributes:
+        reason: why there is, or will be, no proof; empty as long as there may be one.
+        seconds: that it took so far.
+    """
+
+    def __init__(
+        self, function: Callable[[Tensor], Tensor], example: Tensor, claims: Callable[[], Claims], accept: Accept
+    ) -> None:
+        self._given = function, example, claims, accept
+        self._proof: Splitting | None = None
+        self._outcome = Outcome()
+        self.reason, self.seconds = "", 0.0
+
+    @property
+    def outcome(self) -> Outcome:
+        """How far it is."""
+        return self._outcome
+
+    @property
+    def ratio(self) -> float:
+        """Seconds that it is worth for each second of a search by gradients."""
+        return self._proof.ratio if self._proof else 1.0
+
+    @property
+    def ended(self) -> bool:
+        """More time would not help it."""
+        return bool(self.reason) or self._outcome.ended
+
+    def run(self, deadline: float) -> None:
+        """Go on until the deadline, a value of `time.monotonic()`, or the end."""
+        if self.ended:
+            return
+        began = time.monotonic()
+        try:
+            with torch.device("cpu"):
+                self._proof = self._proof or self._begin()
+                self._outcome = self._proof.run(deadline)
+        except NoBoundsError as error:
+            self.reason = str(error)
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and not any(words in str(error) for words in MEMORY):
+                raise
+            self.reason = "it ran out of memory"
+        if self._outcome.stuck and not self._outcome.found:
+            self.reason = "parts were left that floating point cannot split"
+        if self.ended:
+            self._proof = None
+        self.seconds += time.monotonic() - began
+
+    def _begin(self) -> Splitting:
+        function, example, claims, accept = self._given
+        return start(function, example, claims(), accept)
+
+
+def start(function: Callable[[Tensor], Tensor], example: Tensor, claims: Claims, accept: Accept) -> Splitting:
+    """The way to prove claims that suits the network.
+
+    Args:
+        function: in double precision; it treats the rows of a batch independently.
+        example: any input (1, *shape) of it.
+
+    Raises:
+        NoBoundsError: the network has operators without bounds.
+    """
+    if not claims.counts.any(1).all():
+        raise NoBoundsError("a case without constraints on the outputs cannot be refuted")
+    network = read_network(function, example)
+    free = int((claims.boxes.upper - claims.boxes.lower > 1e-12).any(0).sum())
+    if free <= FEW and isinstance(network, Matrices):
+        return InputSplit(network, claims, accept)
+    raise NoBoundsError("too many inputs")
