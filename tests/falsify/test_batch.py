@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     save_linear(tmp_path / "bench/onnx/net.onnx", SUM_AND_DIFFERENCE)
     for name, text in (("yes", vnnlib("(>= Y_0 1)")), ("no", vnnlib("(>= Y_0 3)")), ("bad", "(assert (>= Y_0")):
         (tmp_path / f"bench/vnnlib/{name}.vnnlib").write_text(text)
-    seconds = {"yes": 120, "no": 0.3, "bad": 120}
+    seconds = {"yes": 120, "no": 120, "bad": 120}
     lines = [f"bench/onnx/net.onnx,bench/vnnlib/{name}.vnnlib,{limit}" for name, limit in seconds.items()]
     (tmp_path / "instances.csv").write_text("\n".join(lines) + "\n")
     return tmp_path
