@@ -11,6 +11,7 @@ warning, and made again. So every moment of a kill leaves a folder that goes on 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,8 @@ from adrgd.configs import CONFIG, compare, dump, parse
 from adrgd.errors import RunFolderError, RunFolderWarning, warn
 from adrgd.files import TEMPORARY, digest, make_folder, sync, writing
 from adrgd.locks import LOCK, Lock, refuse_if_busy
+
+logger = logging.getLogger(__name__)
 
 ASIDE = "set-aside"
 
@@ -71,6 +74,7 @@ class Run:
         self._lock = Lock(path)
         try:
             self._fresh = _admit(path, resume)  # once more: somebody may have been faster
+            logger.info("folder %s: %s", path, "a new run" if self._fresh else "going on with the run that is there")
             if self._fresh:
                 self._begin(config)
             else:

@@ -61,4 +61,4 @@ def test_auto_is_a_device_that_is_there() -> None:
 
 def test_every_command_that_computes_takes_a_device() -> None:
     missing = [command for command in ALL if "--device" not in flags_of(command)]
-    assert missing == [("list",), ("rl", "play")]
+    assert missing == [("list",), ("doctor",), ("completion",), ("rl", "play")]

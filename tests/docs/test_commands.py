@@ -23,7 +23,7 @@ def commands(page: str) -> list[list[str]]:
     found = []
     for block in re.findall(r"^ *```(?:bash|sh|shell)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
-            for part in re.split(r";|&&|\|", line.split(" #")[0]):
+            for part in re.split(r";|&&|\||<\(|\)", line.split(" #")[0]):
                 words = shlex.split(part, comments=True)
                 while words and ASSIGNMENT.match(words[0]):
                     words = words[1:]
@@ -65,8 +65,10 @@ def test_commands_exist(
     monkeypatch.setattr(tyro, "cli", stop)
     program, rest = words[0].rpartition("/")[2], words[1:]
     if program == "adrgd":
-        plain = [word for word in rest if word not in ("--debug", "...")]
-        if plain and not plain[0].startswith("-") and plain[0] not in ("list", "doctor", "completion"):
+        at = rest.index("--config") if "--config" in rest else len(rest)
+        plain = [word for word in rest[:at] + rest[at + 2 :] if word not in ("--debug", "--quiet", "--verbose", "...")]
+        plain += ["--help"] if at < len(rest) else []  # the file has what is required
+        if plain and not plain[0].startswith("-") and plain[0] != "list":
             understood(plain)
     elif program in ("python", "python3"):
         is_script(rest)

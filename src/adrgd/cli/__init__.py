@@ -7,11 +7,12 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from adrgd import __version__
-from adrgd.cli import signals
-from adrgd.errors import AdrgdError, AdrgdWarning
+from adrgd.cli import loudness, signals
+from adrgd.errors import AdrgdError, AdrgdWarning, UsageError
 
 COMMANDS = {
     "attack": "attack a classifier over a data set, into a folder with results and a report",
@@ -24,6 +25,8 @@ COMMANDS = {
     "inspect": "show a model as the solvers see it: activations, gates, problems",
     "check": "check a run's folder: files against checksums, adversarial examples against model and data",
     "list": "show solvers, presets, losses, bundled models and data",
+    "doctor": "show versions, devices and extras, and see that everything works here",
+    "completion": "print what makes a shell complete commands and flags",
 }
 
 
@@ -36,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(argv: list[str]) -> int:
     """Run one command and return its exit code; every failure is one line on standard error."""
     debug = "--debug" in argv
-    argv = [word for word in argv if word != "--debug"]
+    argv = loudness.begin([word for word in argv if word != "--debug"])
     if not argv or argv[0] in ("-h", "--help"):
         print(_usage())
         return 0 if argv else 2
@@ -51,7 +54,8 @@ def run(argv: list[str]) -> int:
     shown = warnings.showwarning
     warnings.showwarning = lambda *words, **more: _say(shown, *words, **more)
     try:
-        code: int = importlib.import_module(f"adrgd.cli.{argv[0]}").command(argv[1:])
+        name, *rest = _with_settings(argv)
+        code: int = importlib.import_module(f"adrgd.cli.{name}").command(rest)
         return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -69,6 +73,26 @@ def run(argv: list[str]) -> int:
         return 1
     finally:
         warnings.showwarning = shown
+
+
+def _with_settings(argv: list[str]) -> list[str]:
+    """The words with those that --config FILE stands for, which come first, so that typed ones go before."""
+    if not any(word.partition("=")[0] == "--config" for word in argv):
+        return argv
+    from adrgd.cli.settings import words_of
+
+    count = 2 if argv[0] == "rl" else 1
+    command, words, files = argv[:count], list[str](), list[str]()
+    rest = iter(argv[count:])
+    for word in rest:
+        flag, equals, value = word.partition("=")
+        if flag != "--config":
+            words.append(word)
+        elif not (file := value if equals else next(rest, "")):
+            raise UsageError("--config needs a value, found none; name a YAML file, e.g. a run's config.yaml")
+        else:
+            files += words_of(tuple(command), Path(file))
+    return [*command, *files, *words]
 
 
 def _say(shown: Any, message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -90,6 +114,12 @@ def _usage() -> str:
             "",
             *lines,
             "",
-            "--debug anywhere shows the traceback of an error.",
+            "of all commands:",
+            "  --config FILE  flags from a YAML file, such as a run's own config.yaml; typed ones go before",
+            "  --quiet        no progress and no summary: warnings and errors alone",
+            "  --verbose      what is loaded, where, and how long it takes",
+            "  --debug        the traceback of an error",
+            "",
+            "exit codes: 0 done, 1 failed or found wanting, 2 bad usage, 130 interrupted, 143 terminated",
         ]
     )

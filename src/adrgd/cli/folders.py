@@ -14,6 +14,7 @@ from rich.console import RenderableType
 from rich.progress import Progress
 from rich.table import Table
 
+from adrgd.cli import loudness
 from adrgd.cli.flags import flags
 from adrgd.cli.options import positive
 from adrgd.cli.progress import printer, progress_bar
@@ -83,6 +84,7 @@ class Run:
             return 130
         if self.json:
             print(json.dumps(summary))
+        if self.json or loudness.quiet:
             return 0
         console = printer()
         for part in [*show(summary), results]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from adrgd.data.npz import read_arrays, read_npz
 from adrgd.errors import DataError
 
 __all__ = ["Images", "load_data"]
+
+logger = logging.getLogger(__name__)
 
 FORMS = "bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"
 
@@ -48,9 +51,11 @@ def load_data(spec: str, *, limit: int | None = None, offset: int = 0) -> Images
     span = Span(offset, limit)
     path = Path(place) if kind == "bundled" else Path(place).expanduser()
     try:
-        return finish(read(path, query, span), span, spec=spec)
+        found = finish(read(path, query, span), span, spec=spec)
     except OSError as error:  # a name that is too long, a folder in which one may not look
         raise DataError(f"expected images in {spec!r}, found: {error.strerror or error}; check the path") from error
+    logger.info("data %s: %d images of shape %s", spec, len(found), tuple(found.images.shape[1:]))
+    return found
 
 
 def _read_bundled(name: Path, query: Mapping[str, str], span: Span) -> Raw:

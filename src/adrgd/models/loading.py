@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,8 @@ from adrgd.models.outputs import Logits, parse_output
 from adrgd.models.torchscript import load_torchscript
 from adrgd.models.weights import load_in_order
 from adrgd.models.zoos import ZOOS, load_published
+
+logger = logging.getLogger(__name__)
 
 FORMS = (
     "bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.onnx.gz, FILE.pt2 (torch.export), FILE.pt (TorchScript), "
@@ -82,7 +85,10 @@ def load_model(
     loaded.module.requires_grad_(False)
     for part in loaded.module.modules():  # .eval() would do, but exported programs refuse the call
         part.training = False
-    return replace(loaded, module=loaded.module.to(device=device, dtype=dtype))
+    found = replace(loaded, module=loaded.module.to(device=device, dtype=dtype))
+    count = sum(part.numel() for part in found.module.parameters())
+    logger.info("model %s: %d parameters, %s, on %s", spec, count, dtype, device)
+    return found
 
 
 def new_model(spec: str, *, seed: int = 0, device: str | torch.device = "cpu") -> Model:
