@@ -20,8 +20,9 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import tyro
@@ -29,7 +30,7 @@ import tyro
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from faults.commands import COMMANDS, Command
-from faults.disk import States
+from faults.disk import States, full_for_curves, full_from, operations
 from faults.test_damage import files, findings, flip
 
 from adrgd.errors import RunFolderError
@@ -57,6 +58,8 @@ class Options:
     """An empty folder on a small file system, to be filled."""
     commands: tuple[str, ...] = tuple(COMMANDS)
     """Which commands are tried."""
+    only: tuple[Literal["kills", "flips", "no room", "full disk"], ...] = ("kills", "flips", "no room", "full disk")
+    """What is tried on them; the rest keeps its figures."""
     seed: int = 0
     """Of all that is random."""
     json: bool = False
@@ -93,6 +96,34 @@ def flipped_bits(command: Command, room: Path, count: int, chosen: random.Random
         tried += 1
         found += bool(findings(out))
     return {"flipped": tried, "found": found}
+
+
+def no_room(command: Command, room: Path) -> dict[str, int]:
+    """No room at each operation, closing a file included: from then on, and for that one alone."""
+    out, tried, lost = room / "run", 0, 0
+    command.run(out, resume=False)
+    whole = command.results(out)
+    shutil.rmtree(out)
+    count = len(operations(out, lambda: command.run(out, resume=False)))
+    chances = [(partial(full_from, out, number, once=once)) for number in range(count) for once in (False, True)]
+    if command.skipped:
+        with full_for_curves(10**6) as met:
+            shutil.rmtree(out)
+            command.run(out, resume=False)
+        chances += [partial(full_for_curves, number, once=once) for number in range(met[0]) for once in (False, True)]
+    for chance in chances:
+        shutil.rmtree(out, ignore_errors=True)
+        try:
+            with chance():
+                command.run(out, resume=False)
+        except RunFolderError as error:
+            lost += "No space left on device" not in str(error)
+        except Exception:
+            lost += 1
+        tried += 1
+        command.run(out, resume=True)
+        lost += command.results(out) != whole
+    return {"tried": tried, "lost": lost}
 
 
 def full_disk(command: Command, room: Path, small: Path) -> dict[str, int]:
@@ -179,10 +210,14 @@ def measured(options: Options, work: Callable[[str], None]) -> dict[str, Any]:
         jobs: dict[str, Callable[[Path], dict[str, Any]]] = {
             "kills": lambda room, command=command: kill_points(command, room),
             "flips": lambda room, command=command: flipped_bits(command, room, each, chosen),
+            "no room": lambda room, command=command: no_room(command, room),
         }
         if options.small is not None:
             jobs["full disk"] = lambda room, command=command, small=options.small: full_disk(command, room, small)
+        row |= found["commands"].get(name, {})
         for job, act in jobs.items():
+            if job not in options.only:
+                continue
             work(f"{name}: {job}")
             with tempfile.TemporaryDirectory() as room:
                 row[job] = act(Path(room))
@@ -200,13 +235,15 @@ def measured(options: Options, work: Callable[[str], None]) -> dict[str, Any]:
 
 
 def markdown(found: dict[str, Any]) -> str:
-    small = any("full disk" in row for row in found["commands"].values())
+    rows = {name: row for name, row in found["commands"].items() if {"kills", "flips", "no room"} <= set(row)}
+    small = all("full disk" in row for row in rows.values())
     head = ["command", "file operations", "states a kill leaves", "lost", "bits flipped", "found"]
-    lines = [head + (["times the disk was full", "lost"] if small else [])]
-    for name, row in found["commands"].items():
-        kills, flips, full = row["kills"], row["flips"], row.get("full disk")
+    lines = [[*head, "operations without room", "lost", *(["times a disk was full", "lost"] if small else [])]]
+    for name, row in rows.items():
+        kills, flips, none, full = row["kills"], row["flips"], row["no room"], row.get("full disk")
         cells = [name, kills["operations"], kills["states"], kills["lost"], flips["flipped"], flips["found"]]
-        lines.append([str(cell) for cell in cells + ([full["filled"], full["lost"]] if full else [])])
+        cells += [none["tried"], none["lost"]] + ([full["filled"], full["lost"]] if small and full else [])
+        lines.append([str(cell) for cell in cells])
     total = [sum(int(line[k]) for line in lines[1:]) for k in range(1, len(lines[0]))]
     lines.append(["**all**", *map(str, total)])
     lines.insert(1, ["---"] + ["---:"] * (len(lines[0]) - 1))

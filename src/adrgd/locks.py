@@ -40,7 +40,7 @@ class Lock:
                 f"cannot write under {folder} ({error.strerror}); make room, or see to its permissions, and go on with "
                 "--resume"
             ) from error
-        self._end = weakref.finalize(self, os.close, descriptor)
+        self._end = weakref.finalize(self, _let_go, descriptor)
         with suppress(OSError):  # on a full disk nobody is told who holds it
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode())
@@ -65,6 +65,11 @@ class Lock:
                 os.close(descriptor)
                 raise
             os.close(descriptor)  # the one who had it has removed the file meanwhile: it locks nothing
+
+
+def _let_go(descriptor: int) -> None:
+    with suppress(OSError):  # of a full disk, where it is closed all the same
+        os.close(descriptor)
 
 
 def refuse_if_busy(folder: Path) -> None:

@@ -303,12 +303,12 @@ class Run:
         """Remove a folder in which there is nothing but the settings; never one that holds a file of anybody else."""
         there = {file.relative_to(self.path).as_posix() for file in self.path.rglob("*") if not file.is_dir()}
         if there <= {CONFIG, CHECKSUMS, LOCK}:
-            with suppress(OSError):
+            with suppress(OSError):  # folders first: with them and without settings it would be nobody's
+                for folder in sorted((one for one in self.path.rglob("*") if one.is_dir()), reverse=True):
+                    folder.rmdir()
                 for one in (CONFIG, CHECKSUMS):
                     (self.path / one).unlink(missing_ok=True)
                 self._lock.release()
-                for folder in sorted((one for one in self.path.rglob("*") if one.is_dir()), reverse=True):
-                    folder.rmdir()
                 if self._made:
                     self.path.rmdir()
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-OPERATIONS = ("open", "write", "fsync", "replace", "rename", "unlink", "mkdir", "rmdir", "ftruncate", "chmod")
-SPACE = ("open", "write", "fsync", "replace", "rename", "mkdir")  # what a full disk refuses, files being made
+OPERATIONS = ("open", "write", "fsync", "replace", "rename", "unlink", "mkdir", "rmdir", "ftruncate", "chmod", "close")
+SPACE = ("open", "write", "fsync", "replace", "rename", "mkdir", "close")  # what a full disk refuses, files being made
 
 _raw_write = os.write
 
@@ -25,8 +25,12 @@ class Killed(BaseException):
 
 
 @contextmanager
-def watched(folder: Path, before: Before, *, ignore: str = "tensorboard") -> Iterator[None]:
-    """Hand every operation on files under a folder that can change it to `before`, which carries it out or not."""
+def watched(folder: Path, before: Before, *, ignore: str = "tensorboard", said: bool = False) -> Iterator[None]:
+    """Hand every operation on files under a folder that can change it to `before`, which carries it out or not.
+
+    Args:
+        said: closing a file counts too: a full disk may say so then.
+    """
     real = {name: getattr(os, name) for name in OPERATIONS}
     names: dict[int, Path] = {}
     count = 0
@@ -36,7 +40,11 @@ def watched(folder: Path, before: Before, *, ignore: str = "tensorboard") -> Ite
             nonlocal count
             first = arguments[0]
             path = names.get(first) if isinstance(first, int) else Path(os.fsdecode(first))
+            if name == "close":
+                names.pop(first, None)
             if path is None or (path != folder and folder not in path.parents) or ignore in path.parts:
+                return real[name](*arguments, **more)
+            if name == "close" and not said:
                 return real[name](*arguments, **more)
             if name == "open" and not arguments[1] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
                 found = real[name](*arguments, **more)  # reading changes nothing
@@ -111,20 +119,62 @@ class States:
 
 
 @contextmanager
-def full_from(folder: Path, start: int) -> Iterator[list[str]]:
-    """A disk that has no room from the start-th operation on; yields a list that tells at which file it was met."""
+def full_from(folder: Path, start: int, *, once: bool = False) -> Iterator[list[str]]:
+    """A disk that has no room from the start-th operation on; yields a list that tells at which file it was met.
+
+    Args:
+        once: there is room again after that operation.
+    """
     met: list[str] = []
 
     def before(number: int, name: str, path: Path, carry_out: Callable[[], Any], arguments: Any) -> Any:
-        if number >= start and name in SPACE:
+        if (number == start if once else number >= start) and name in SPACE:
             met.append(path.name)
             if name == "write":
                 _raw_write(arguments[0], memoryview(arguments[1]).cast("B")[: len(arguments[1]) // 3])
+            if name == "close":
+                carry_out()  # it is closed all the same
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         return carry_out()
 
-    with watched(folder, before):
+    with watched(folder, before, said=True):
         yield met
+
+
+def operations(folder: Path, work: Callable[[], object]) -> list[tuple[str, Path]]:
+    """What some work does to files under a folder, closing them included."""
+    found: list[tuple[str, Path]] = []
+
+    def before(number: int, name: str, path: Path, carry_out: Callable[[], Any], arguments: Any) -> Any:
+        found.append((name, path))
+        return carry_out()
+
+    with watched(folder, before, said=True):
+        work()
+    return found
+
+
+@contextmanager
+def full_for_curves(start: int, *, once: bool = False) -> Iterator[list[int]]:
+    """A disk that has no room for what TensorBoard writes, from the start-th piece on; yields the pieces met so far.
+
+    It writes in a thread of its own, and in Python's own way, which no operation of `os` shows.
+    """
+    from tensorboard.compat.tensorflow_stub.io.gfile import LocalFileSystem
+
+    real, met = LocalFileSystem._write, [0]
+
+    def write(self: Any, name: Any, *arguments: Any) -> None:
+        met[0] += 1
+        if met[0] == start + 1 if once else met[0] > start:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(name))
+        real(self, name, *arguments)
+
+    LocalFileSystem._write = write
+    try:
+        yield met
+    finally:
+        LocalFileSystem._write = real
 
 
 @contextmanager

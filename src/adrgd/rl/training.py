@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -128,7 +128,7 @@ def train(training: Training, out: Path, *, resume: bool = False, advance: Advan
             "gymnasium.wrappers.FlattenObservation"
         )
     rows: list[dict[str, Any]]
-    with open_run(out, training.config(), resume=resume) as folder, _quiet_curves(folder):
+    with open_run(out, training.config(), resume=resume) as folder:
         if folder.has(CHECKPOINT):
             model, rows = checkpoint.load(
                 folder, ALGORITHMS[training.algo], make_env(training.env), training.refine, training.device
@@ -171,43 +171,58 @@ def load_run(out: Path, *, trust: bool = False) -> tuple[TD3 | DDPG, str]:
 
 def _leg(model: TD3 | DDPG, training: Training, folder: Run, advance: Advance | None) -> list[dict[str, Any]]:
     """Train up to the next evaluation and make it, with curves in a file of its own."""
-    before = _curves(folder)
-    model.set_logger(configure(str(folder.path / CURVES), ["tensorboard"]))
     leg = model.num_timesteps // training.evaluate_every
     if leg:
         model.set_random_seed(int(np.random.SeedSequence([training.seed, leg]).generate_state(1)[0] % 2**31))
         model._last_obs = None  # a fresh episode
     gained, refined = model.gained, model.refined
     count = min(training.evaluate_every, training.steps - model.num_timesteps)
-    model.learn(count, callback=_Tell(advance), reset_num_timesteps=False)
-    mean_gain = (model.gained - gained) / max(1, model.refined - refined)
-    rows = evaluate(model, training.env, training.episodes, training.seed, training.limit)
-    reward = float(np.mean([row["reward"] for row in rows]))
-    model.logger.record("eval/mean_reward", reward)
-    model.logger.dump(model.num_timesteps)
-    model.logger.close()
-    folder.keep(sorted(_curves(folder) - before))
+    with _drawn(model, folder):
+        model.learn(count, callback=_Tell(advance), reset_num_timesteps=False)
+        mean_gain = (model.gained - gained) / max(1, model.refined - refined)
+        rows = evaluate(model, training.env, training.episodes, training.seed, training.limit)
+        reward = float(np.mean([row["reward"] for row in rows]))
+        model.logger.record("eval/mean_reward", reward)
+        model.logger.dump(model.num_timesteps)
     if advance is not None:
         advance(model.num_timesteps, reward)
     return [{"step": model.num_timesteps} | row | {"gain": mean_gain} for row in rows]
 
 
 @contextmanager
-def _quiet_curves(folder: Run) -> Iterator[None]:
-    """TensorBoard writes in a thread of its own; what becomes of it on a full disk is said as of any other file."""
-    shown = threading.excepthook
+def _drawn(model: TD3 | DDPG, folder: Run) -> Iterator[None]:
+    """Curves of what is learnt in here, in a file of its own, which is listed at the end.
 
-    def show(failed: threading.ExceptHookArgs) -> None:
-        if not isinstance(failed.exc_value, OSError):  # those come up again where the file is closed
-            shown(failed)
+    TensorBoard writes it in a thread, and may not say that it could not; a full disk is said as of any other file.
 
-    threading.excepthook = show
+    Raises:
+        RunFolderError: it cannot be written.
+    """
+    shown, before = threading.excepthook, _curves(folder)
+    failed: list[OSError] = []
+
+    def note(words: threading.ExceptHookArgs) -> None:
+        if isinstance(words.exc_value, OSError):
+            failed.append(words.exc_value)
+        else:
+            shown(words)
+
+    threading.excepthook = note
     try:
-        yield
-    except OSError as error:
-        raise unwritten(folder.path / CURVES, error) from error
+        try:
+            model.set_logger(configure(str(folder.path / CURVES), ["tensorboard"]))
+        except OSError as error:
+            raise unwritten(folder.path / CURVES, error) from error
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                model.logger.close()  # waits for the thread: from now on it is known what became of it
+            if failed:
+                raise unwritten(folder.path / CURVES, failed[0]) from failed[0]
     finally:
         threading.excepthook = shown
+    folder.keep(sorted(_curves(folder) - before))
 
 
 def _curves(folder: Run) -> set[str]:
