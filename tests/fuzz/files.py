@@ -10,6 +10,7 @@ import struct
 import warnings
 import zipfile
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,13 @@ def networks() -> list[bytes]:
                _node("GlobalAveragePool", "t", "g"), _node("Flatten", "g")], [1, 2, 3, 3], a=floats(2), b=floats(2),
               c=np.ones(2, np.float32), w=floats(2, 3, 2, 2)),
     ]  # fmt: skip
+
+
+@cache
+def nodes() -> list[bytes]:
+    """ONNX files of one operator each; see corpus/make.py."""
+    with zipfile.ZipFile(Path(__file__).parent / "corpus/nodes.zip") as archive:
+        return [archive.read(name) for name in archive.namelist()]
 
 
 @cache

@@ -6,7 +6,7 @@ import math
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -30,6 +30,7 @@ from adrgd.falsify.instances import read_instances
 from adrgd.latent.operators import parse_operator
 from adrgd.models import load_model
 from adrgd.models.onnx import load_onnx
+from adrgd.models.onnx.operators import OPERATORS
 from adrgd.models.weights import load_named
 from adrgd.runs import open_run
 from adrgd.verify import inspect
@@ -111,14 +112,14 @@ class errors_of_time:  # noqa: N801  reads as a word
         return isinstance(error, TimeUpError)
 
 
-def _edit(draw: Random, model: onnx.ModelProto) -> None:
-    """Change a field of a model."""
+def _edit(draw: Random, model: onnx.ModelProto, others: Sequence[str]) -> None:
+    """Change a field of a model; `others` are operators that a node may become."""
     graph = model.graph
     node = draw.choice(graph.node)
     names = [name for one in graph.node for name in (*one.input, *one.output)]
     change = draw.randrange(8)
     if change == 0:
-        node.op_type = draw.choice([one.op_type for one in graph.node] + ["Tile", "Expand", "Loop", "If", "Resize"])
+        node.op_type = draw.choice([*(one.op_type for one in graph.node), *others])
     elif change == 1 and node.input:
         node.input[draw.randrange(len(node.input))] = draw.choice([*names, "", "nothing"])
     elif change == 2 and node.attribute:
@@ -145,21 +146,25 @@ def _edit(draw: Random, model: onnx.ModelProto) -> None:
         tensor.external_data.add(key="location", value=draw.choice(("../x", "/etc/passwd", "net.onnx", "a", "")))
 
 
-def networks(draw: Random, folder: Path) -> None:
+def networks(made: Callable[[], Sequence[bytes]], others: Sequence[str]) -> Kind:
     """ONNX files with changed bytes, or with changed fields."""
-    content = draw.choice(files.networks())
-    if draw.random() < 0.5:
-        model = onnx.load_model_from_string(content)
-        for _ in range(draw.choice((1, 1, 2, 3))):
-            _edit(draw, model)
-        content = model.SerializeToString()
-    else:
-        content = in_bytes(draw, content)
-    ending, content = files.either(draw, content)
-    (folder / f"net.onnx{ending}").write_bytes(content if draw.random() < 0.95 else in_bytes(draw, content))
-    net = load_onnx(folder / f"net.onnx{ending}").float()
-    with torch.no_grad():
-        net(torch.zeros(2, *net.input_shape))
+
+    def kind(draw: Random, folder: Path) -> None:
+        content = draw.choice(made())
+        if draw.random() < 0.5:
+            model = onnx.load_model_from_string(content)
+            for _ in range(draw.choice((1, 1, 2, 3))):
+                _edit(draw, model, others)
+            content = model.SerializeToString()
+        else:
+            content = in_bytes(draw, content)
+        ending, content = files.either(draw, content)
+        (folder / f"net.onnx{ending}").write_bytes(content if draw.random() < 0.95 else in_bytes(draw, content))
+        net = load_onnx(folder / f"net.onnx{ending}").float()
+        with torch.no_grad():
+            net(torch.zeros(2, *net.input_shape))
+
+    return kind
 
 
 def exported(draw: Random, folder: Path) -> None:
@@ -300,7 +305,9 @@ def one_sentence(error: errors.AdrgdError) -> None:
 
 
 KINDS: dict[str, Kind] = {
-    "specs": specs, "configs": configs, "vnnlib-1": properties(1), "vnnlib-2": properties(2), "onnx": networks,
+    "specs": specs, "configs": configs, "vnnlib-1": properties(1), "vnnlib-2": properties(2),
+    "onnx": networks(files.networks, ("Tile", "Expand", "Loop", "If", "Resize")),
+    "onnx-nodes": networks(files.nodes, ("Loop", "If", *sorted(OPERATORS))),
     "pt2": exported, "pt": scripted, "weights": weights, "npz": arrays, "idx": idx, "cifar": batches,
     "images": pictures, "lists": lists, "run-folders": run_folders,
 }  # fmt: skip

@@ -105,6 +105,18 @@ CASES: dict[str, tuple[list[onnx.NodeProto], list[Any], int, dict[str, np.ndarra
     ),
     "Conv SAME_LOWER": ([node("Conv", "x w", auto_pad="SAME_LOWER")], IMAGE, 17, {"w": f32(2, 4, 2, 2)}),
     "Conv VALID": ([node("Conv", "x w", auto_pad="VALID")], IMAGE, 17, {"w": f32(2, 4, 2, 2)}),
+    "Conv with weights of the input": (
+        [node("Slice", "x s e", "w"), node("Conv", "x w")],
+        [1, 1, 6, 5],
+        17,
+        {"s": ints(0, 0, 1, 1), "e": ints(1, 1, 3, 4)},
+    ),
+    "ConvTranspose with weights of the input": (
+        [node("Slice", "x s e", "w"), node("ConvTranspose", "x w")],
+        [1, 1, 6, 5],
+        17,
+        {"s": ints(0, 0, 1, 1), "e": ints(1, 1, 3, 4)},
+    ),
     "Conv 1d": ([node("Conv", "x w", pads=[1, 1])], [1, 2, 9], 17, {"w": f32(3, 2, 3)}),
     "ConvTranspose": (
         [node("ConvTranspose", "x w b", strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 0])],

@@ -83,7 +83,8 @@ def _runs_as_is(reach: Reach, inputs: list[Value], varying: list[Value], outputs
     if reach is Reach.LAST:
         return len(varying) == 1 and varying[0] is inputs[0] and (leading == {False} or ranks != {1})
     if reach is Reach.ROW:
-        return leading == {True} and len(ranks) == 1 and all(value.leading for value in outputs)
+        alone = len(varying) == 1 and varying[0] is inputs[0]  # weights that vary have no examples in front
+        return alone and leading == {True} and all(value.leading for value in outputs)
     return False
 
 

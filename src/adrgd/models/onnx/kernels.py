@@ -22,7 +22,7 @@ class Reach(Enum):
 
     POINT = "the entries at the same place, after broadcasting"
     LAST = "the entries that differ from it in the last axis alone"
-    ROW = "the entries with the same index along the first axis"
+    ROW = "the entries of the first input with the same index along the first axis"
     BEHIND = "the entries with the same indices along any axes put in front: `run` counts its own axes from the end"
     ORDER = "the one entry at the same place in row-major order: the operator changes the shape alone"
     WHOLE = "any entry"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
+import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,38 +46,56 @@ def open_session(content: bytes) -> Any:
     # optimising the graph takes longer than running it twice
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        with contextlib.redirect_stdout(io.StringIO()):  # where it prints some of its errors
+            return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception:  # onnxruntime's errors have no common base
         return None
 
 
 def compare_with_onnxruntime(net: nn.Module, session: Any, file: Source) -> None:
-    """Run two random examples through both; do nothing where there is no session, or it cannot run them.
+    """Run two random examples here, in one batch, and there; one of them alone where there is no session.
 
     Each output may differ by 1e-3 of itself; and by some times what single precision changes of it here, which is all
     that is left where large numbers cancel out.
 
     Raises:
-        ModelError: one of them differs by more.
+        ModelError: one of them differs by more, or two of them cannot be run together.
     """
     generator = np.random.default_rng(0)
     samples = [generator.random(file.shape), generator.standard_normal(file.shape)]
-    for sample, wanted in zip(samples, _run(session, file.name, samples), strict=False):
-        x, expected = torch.from_numpy(sample).reshape(1, -1), torch.from_numpy(wanted).double().reshape(-1)
-        with torch.no_grad():
-            found = net(x).double().reshape(-1)
-        if found.shape != expected.shape:
-            raise _different(file, f"{len(found)} outputs where it has {len(expected)}")
-        if not len(expected):
-            continue
-        allowed = TOLERANCE * expected.abs() + EPSILON * expected.abs().nan_to_num(0, 0, 0).max()
-        if _agree(found, expected, allowed):
-            continue
-        allowed = allowed + ROUNDING * _rounding(net, x)
-        if not _agree(found, expected, allowed):
-            gap = (found - expected).abs() / allowed
-            at = int(gap.nan_to_num(torch.inf, torch.inf).argmax())
-            raise _different(file, f"{float(found[at]):.6g} where it has {float(expected[at]):.6g} (output {at})")
+    x = torch.from_numpy(np.stack(samples)).reshape(2, -1)
+    with torch.no_grad():
+        alone = net(x[:1]).double()
+        try:
+            together = net(x).double()
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise _mixing(file, f"that two of them cannot be run together ({error})") from error
+    found = together.reshape(2, -1)
+    if found.shape[1] != alone.numel():
+        raise _mixing(file, f"{together.numel()} outputs for two where one has {alone.numel()}")
+    if what := _gap(net, x[:1], found[0], alone.reshape(-1)):
+        raise _mixing(file, what.replace("it has", "it alone has"))
+    for row, wanted in enumerate(_run(session, file.name, samples)):
+        expected = torch.from_numpy(wanted).double().reshape(-1)
+        if found[row].shape != expected.shape:
+            raise _different(file, f"{found.shape[1]} outputs where it has {len(expected)}")
+        if what := _gap(net, x[row : row + 1], found[row], expected):
+            raise _different(file, what)
+
+
+def _gap(net: nn.Module, x: torch.Tensor, found: torch.Tensor, expected: torch.Tensor) -> str:
+    """Where the outputs found for x (1, n) are too far from those expected; "" if nowhere."""
+    if not len(expected):
+        return ""
+    allowed = TOLERANCE * expected.abs() + EPSILON * expected.abs().nan_to_num(0, 0, 0).max()
+    if _agree(found, expected, allowed):
+        return ""
+    allowed = allowed + ROUNDING * _rounding(net, x)
+    if _agree(found, expected, allowed):
+        return ""
+    gap = (found - expected).abs() / allowed
+    at = int(gap.nan_to_num(torch.inf, torch.inf).argmax())
+    return f"{float(found[at]):.6g} where it has {float(expected[at]):.6g} (output {at})"
 
 
 def _rounding(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -97,6 +117,13 @@ def _different(file: Source, what: str) -> ModelError:
     return ModelError(
         f"expected {file.path!r} to compute what onnxruntime does, found {what}; load the network as a PyTorch module "
         "through package.module:factory instead"
+    )
+
+
+def _mixing(file: Source, what: str) -> ModelError:
+    return ModelError(
+        f"expected {file.path!r} to compute each example of a batch by itself, found {what}; load the network as a "
+        "PyTorch module through package.module:factory instead"
     )
 
 

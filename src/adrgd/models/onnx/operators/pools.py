@@ -113,11 +113,23 @@ def _pool_padding(at: Window) -> tuple[list[int], list[int]]:
 
 def over_space(run: Callable[[Tensor, list[int]], Tensor]) -> Builder:
     """One number of each channel."""
-    return lambda site: Kernel(lambda x: run(x, list(range(2 - site.rank(), 0))), (0,), Reach.BEHIND)
+
+    def build(site: Site) -> Kernel:
+        space = _space(site)
+        return Kernel(lambda x: run(x, space), (0,), Reach.BEHIND)
+
+    return build
+
+
+def _space(site: Site) -> list[int]:
+    """The axes behind those of examples and channels, counted from the end; to torch, none of them would mean all."""
+    if site.rank() < 3:
+        raise site.unsupported(f"on an input of {site.rank()} axes, none of which is one of space")
+    return list(range(2 - site.rank(), 0))
 
 
 def global_lp_pool(site: Site) -> Kernel:
-    p, space = float(site.attribute("p", 2)), list(range(2 - site.rank(), 0))
+    p, space = float(site.attribute("p", 2)), _space(site)
     return Kernel(lambda x: torch.linalg.vector_norm(x, p, space, keepdim=True), (0,), Reach.BEHIND)
 
 

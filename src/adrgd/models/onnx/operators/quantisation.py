@@ -18,7 +18,9 @@ INT32 = 6
 
 def spread(site: Site, axis: int, block: int) -> Callable[[Tensor], Tensor]:
     """How the scales of axes or of blocks are laid out over the tensor that they belong to."""
-    rank = site.rank()
+    rank, sizes, wanted = site.rank(), site.shape(1), site.shape(0)
+    if len(sizes) == 1 and sizes != (1,) and sizes != wanted[axis : axis + 1]:
+        raise site.unsupported(f"with {sizes[0]} scales for an axis of {list(wanted[axis : axis + 1])}")
 
     def run(scale: Tensor) -> Tensor:
         if scale.ndim == 1 and scale.numel() > 1:

@@ -56,6 +56,8 @@ def transpose(site: Site) -> Kernel:
 
 def concat(site: Site) -> Kernel:
     axis, rank, inputs = site.from_end(site.attribute("axis", 1)), site.rank(), site.given()
+    if any(site.rank(index) != rank for index in inputs):
+        raise site.unsupported("on inputs with different numbers of axes")
 
     def run(*parts: Tensor) -> Tensor:
         front = next((part.shape[: part.ndim - rank] for part in parts if part.ndim > rank), ())
