@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import explain
 import figure1
 import figure2
 import figure5
@@ -25,6 +26,7 @@ class Options:
 
 
 def main(options: Options) -> None:
+    explain.main()
     figure1.main()
     figure2.main()
     figure5.main(figure5.Options(redraw=options.redraw))
