@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.progress import Progress
-from rich.table import Table
 
 from adrgd import __version__
 from adrgd.cli.flags import flags
@@ -17,6 +15,9 @@ from adrgd.errors import UsageError
 from adrgd.names import BoxName, Norm
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
+
     from adrgd.attacks.evaluate import Attack
     from adrgd.attacks.standard import Standard
     from adrgd.solvers import Solver

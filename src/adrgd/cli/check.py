@@ -13,7 +13,6 @@ import tyro
 
 from adrgd.cli.flags import flags
 from adrgd.cli.options import cli, usable_device
-from adrgd.cli.progress import progress_bar
 from adrgd.configs import CONFIG, parse
 from adrgd.errors import AdrgdError, UsageError
 from adrgd.verify import Inspection, inspect, run_folders
@@ -74,6 +73,8 @@ def command(argv: list[str]) -> int:
     options: Options = cli(Options, argv, prog="adrgd check", description=DESCRIPTION)
     loaded = _Loader(options, usable_device(options.device))
     reports = []
+    from adrgd.cli.progress import progress_bar
+
     with progress_bar() as bar:
         task = bar.add_task("checking", total=None)
         for folder in run_folders(options.folder):

@@ -13,13 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-from rich.table import Table
-
 from adrgd import __version__
 from adrgd.cli.flags import flags
 from adrgd.cli.options import cli
-from adrgd.cli.progress import printer
 
 DESCRIPTION = "Show versions, devices and extras, and see that everything works here; exit code 1 where it does not."
 
@@ -141,6 +137,11 @@ def _attacked(eps: float) -> int:
 
 
 def _show(found: dict[str, Any]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from adrgd.cli.progress import printer
+
     console = printer()
     for title, rows in (("versions", found["versions"]), ("machine", found["machine"])):
         table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))

@@ -6,10 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
-from rich.progress import Progress
-from rich.table import Table
 
 from adrgd import __version__
 from adrgd.cli.flags import flags
@@ -19,6 +15,10 @@ from adrgd.errors import UsageError
 from adrgd.names import BoxName, Norm
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.progress import Progress
+    from rich.table import Table
+
     from adrgd.attacks.matrix.entrants import Entrant
     from adrgd.attacks.matrix.tables import Table as Matrix
     from adrgd.models import Model
@@ -164,6 +164,9 @@ def _shown(summary: dict[str, Any]) -> list[RenderableType]:
 
 
 def _table(one: Matrix) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     table = Table(title=one.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in BRIEF:
         first = name == "attack"

@@ -16,7 +16,6 @@ import tyro
 from adrgd import __version__
 from adrgd.cli.flags import flags
 from adrgd.cli.options import GOES, cli, positive, usable_device
-from adrgd.cli.progress import progress_bar
 from adrgd.cli.signals import advised
 from adrgd.deprecation import say_renamed
 from adrgd.errors import UsageError, sentence
@@ -143,6 +142,8 @@ def _many(options: Options, file: Path) -> int:
         config={"adrgd": __version__, "timeout": options.timeout}, resume=options.resume, prove=options.prove,
     )  # fmt: skip
     advice = f"go on with: adrgd falsify --instances {file} --resume --out {out}"
+    from adrgd.cli.progress import progress_bar
+
     try:
         with advised(advice), progress_bar() as progress, closing(batch.run(options.processes)) as results:
             done = len(batch.instances) - len(batch.pending())

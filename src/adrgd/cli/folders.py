@@ -8,18 +8,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from rich.console import RenderableType
-from rich.progress import Progress
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from adrgd.cli import loudness
 from adrgd.cli.flags import flags
 from adrgd.cli.options import positive
-from adrgd.cli.progress import printer, progress_bar
 from adrgd.cli.signals import advised
 from adrgd.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.progress import Progress
+    from rich.table import Table
 
 
 @flags
@@ -75,6 +75,8 @@ class Run:
         Returns:
             The exit code: 0, or 130 if it was interrupted.
         """
+        from adrgd.cli.progress import printer, progress_bar
+
         advice = f"go on with the same command and --resume --out {out}"
         try:
             with advised(advice), progress_bar() as bar:
@@ -97,6 +99,8 @@ class Run:
 
 def figures(title: str, rows: Mapping[str, str]) -> Table:
     """A table of two columns: figures and their values."""
+    from rich.table import Table
+
     table = Table(title=title)
     table.add_column("figure", overflow="fold")
     table.add_column("value", justify="right", overflow="fold")

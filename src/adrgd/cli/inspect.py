@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import tyro
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from adrgd.cli.flags import flags
 from adrgd.cli.options import cli, usable_device
 from adrgd.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from torch import Tensor
 
     from adrgd.models import Model
@@ -59,6 +57,8 @@ def command(argv: list[str]) -> int:
     if options.json:
         print(json.dumps({"model": options.model} | found.facts()))
         return 0
+    from rich.console import Console
+
     console = Console()
     console.print(_layers(options.model, found))
     for line in _lines(found):
@@ -84,6 +84,9 @@ def _inputs(options: Options, model: Model) -> Tensor:
 
 
 def _layers(name: str, found: Inspection) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     table = Table(title=name, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column in ("call", "operation", "module", "shape", "neurons", "gate"):
         table.add_column(column, justify="right" if column in ("call", "neurons") else "left", overflow="fold")

@@ -6,12 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from rich.table import Table
-
 from adrgd.cli.flags import flags
 from adrgd.cli.known import find_solver, find_step, known
 from adrgd.cli.options import cli
-from adrgd.cli.progress import printer
 
 
 @flags
@@ -40,6 +37,10 @@ def command(argv: list[str]) -> int:
     if options.json:
         print(json.dumps({flag: list(names) for flag, names in found.items()}))
         return 0
+    from rich.table import Table
+
+    from adrgd.cli.progress import printer
+
     console = printer()
     for flag, names in found.items():
         table = Table(title=flag, title_justify="left", show_header=False, box=None, padding=(0, 2))

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
-from rich.console import Console
 
 from adrgd.cli.flags import flags, number
 from adrgd.cli.options import Chosen, describe, parse, positive, usable_device
-from adrgd.cli.progress import progress_bar
 from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError
 from adrgd.files import make_folder, write_text
 from adrgd.outputs import refuse_others
@@ -150,6 +148,8 @@ def _certified(
     mlp = mlp_from_network(model, lower).output(options.output)
     if options.minimize:
         mlp = mlp.negated()
+    from adrgd.cli.progress import progress_bar
+
     with progress_bar() as progress:
         task = progress.add_task("proving", total=None)
 
@@ -200,6 +200,8 @@ def _numbers(text: str, name: str) -> list[float]:
 
 
 def _show(options: Options, result: dict[str, Any]) -> None:
+    from rich.console import Console
+
     console = Console(highlight=False, soft_wrap=True)
     side = "lower" if options.minimize else "upper"
     console.print(f"{result['sense']}  {result['value']:.9g}")

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.progress import Progress
-from rich.table import Table
 
 from adrgd import __version__
 from adrgd.cli.flags import flags
@@ -16,6 +14,9 @@ from adrgd.cli.options import cli, positive, usable_device
 from adrgd.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
+
     from adrgd.domain import Domain
 
 DESCRIPTION = "Find the codes of a generator whose images agree with what was measured of the targets."
@@ -141,6 +142,8 @@ def _config(options: Options) -> dict[str, Any]:
 
 
 def _table(summary: dict[str, Any]) -> Table:
+    from rich.table import Table
+
     config = summary["config"]
     table = Table(title=f"{summary['targets']} targets, {config['operator']}, {config['steps']} iterations")
     for name in ("solver", "PSNR, dB", "SSIM", "error", "residual", "passes", "s a target"):

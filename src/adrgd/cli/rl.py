@@ -6,16 +6,18 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
-from rich.progress import Progress
-from rich.table import Table
 
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run, figures
 from adrgd.cli.options import cli, positive, usable_device
 from adrgd.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
 
 DESCRIPTION = {
     "train": "Train an agent whose actions are refined by maximising its critic, into a folder that can be resumed.",

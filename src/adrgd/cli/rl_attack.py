@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
-from rich.progress import Progress
-from rich.table import Table
 
 from adrgd import __version__
 from adrgd.cli.flags import flags
@@ -19,6 +17,8 @@ from adrgd.errors import UsageError
 from adrgd.runs import open_run
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
     from torch import Tensor
 
     from adrgd.domain import Box

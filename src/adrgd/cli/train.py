@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
-from rich.progress import Progress
-from rich.table import Table
 
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run, figures
 from adrgd.cli.options import cli, positive, usable_device
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
 
 DESCRIPTION = "Train a classifier on clean or adversarial images, into a folder that can be resumed."
 

@@ -15,12 +15,9 @@ from adrgd import specs
 from adrgd.errors import ModelError
 from adrgd.models.architectures import ARCHITECTURES
 from adrgd.models.bundled import BUNDLED, bundled_models
-from adrgd.models.exported import load_exported
 from adrgd.models.factory import FACTORY, load_factory
 from adrgd.models.normalise import MEAN, STD, normalised
-from adrgd.models.onnx import load_onnx
 from adrgd.models.outputs import Logits, parse_output
-from adrgd.models.torchscript import load_torchscript
 from adrgd.models.weights import load_in_order
 from adrgd.models.zoos import ZOOS, load_published
 
@@ -177,18 +174,24 @@ def _published(base: str, query: dict[str, str], spec: str) -> Model:
 
 def _onnx(base: str, query: dict[str, str], spec: str) -> Model:
     _take_nothing(query, spec)
+    from adrgd.models.onnx import load_onnx  # each of the three takes a while, and few need more than one
+
     net = load_onnx(Path(base).expanduser())
     return Model(net, spec, tuple(net.input_shape), net.classes)
 
 
 def _exported(base: str, query: dict[str, str], spec: str, *, trust: bool = False) -> Model:
     _take_nothing(query, spec)
+    from adrgd.models.exported import load_exported
+
     net, signature = load_exported(Path(base).expanduser(), trust=trust)
     return Model(net, spec, signature.input_shape, signature.classes)
 
 
 def _torchscript(base: str, query: dict[str, str], spec: str, *, trust: bool = False) -> Model:
     _take_nothing(query, spec)
+    from adrgd.models.torchscript import load_torchscript
+
     return Model(load_torchscript(Path(base).expanduser(), trust=trust), spec)
 
 
