@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import warnings
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from benchmark_files import load_benchmark
 from onnx_cases import CASES
 from onnx_gated import KNOWN_AS
 
 from adrgd.models.onnx.operators import OPERATORS
 
-FILE = Path(__file__).parents[2] / "benchmarks/onnx_nodes.py"
 LACKING = {
     "BitCast", "DeformConv", "LinearAttention", "NonMaxSuppression", "RoiAlign", "Unique", "ai.onnx.ml.TreeEnsemble",
     "ai.onnx.ml.LabelEncoder",
@@ -24,15 +21,7 @@ LACKING = {
 
 @pytest.fixture(scope="module")
 def nodes() -> ModuleType:
-    if not FILE.is_file():
-        pytest.skip("the folder of benchmarks is not here")
-    spec = importlib.util.spec_from_file_location("onnx_nodes", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["onnx_nodes"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("onnx_nodes")
 
 
 @pytest.fixture(scope="module")

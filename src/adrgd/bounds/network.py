@@ -51,10 +51,10 @@ class Network(Protocol):
     def pick(self, stage: int, chosen: Tensor) -> Mapping[int, Tensor]:
         """The same for single results: `chosen` (...) are their numbers."""
 
-    def walk(self, x: Tensor, act: Act) -> Tensor:
-        """The outputs (B, outputs) for inputs x (B, inputs), with `act` in place of the activations."""
+    def walk(self, x: Tensor, act: Act, stage: int | None = None) -> Tensor:
+        """What a stage, the last one unless given, makes of inputs x (B, inputs), with `act` for the activations."""
 
-    def reach(self, x: Tensor, act: Act) -> Tensor:
+    def reach(self, x: Tensor, act: Act, stage: int | None = None) -> Tensor:
         """The same with the absolute values of all constants of the maps."""
 
 
@@ -77,24 +77,25 @@ class Matrices:
     def pick(self, stage: int, chosen: Tensor) -> Mapping[int, Tensor]:
         return {source: matrix[chosen] for source, matrix in self.parts[stage].items()}
 
-    def walk(self, x: Tensor, act: Act) -> Tensor:
-        return self._walk(x, act, self.parts, self.constants)
+    def walk(self, x: Tensor, act: Act, stage: int | None = None) -> Tensor:
+        return self._walk(x, act, stage, self.parts, self.constants)
 
-    def reach(self, x: Tensor, act: Act) -> Tensor:
-        return self._walk(x, act, self.absolute, tuple(constant.abs() for constant in self.constants))
+    def reach(self, x: Tensor, act: Act, stage: int | None = None) -> Tensor:
+        return self._walk(x, act, stage, self.absolute, tuple(constant.abs() for constant in self.constants))
 
     def _walk(
-        self, x: Tensor, act: Act, parts: tuple[Mapping[int, Tensor], ...], constants: tuple[Tensor, ...]
-    ) -> Tensor:
+        self, x: Tensor, act: Act, last: int | None, parts: tuple[Mapping[int, Tensor], ...],
+        constants: tuple[Tensor, ...],
+    ) -> Tensor:  # fmt: skip
         values = [x]
         for stage, constant in enumerate(constants):
             h = constant.expand(len(x), -1)
             for source, matrix in parts[stage].items():
                 h = torch.addmm(h, values[source], matrix.T)
-            if stage == len(self.sizes):
+            if stage == (len(self.sizes) if last is None else last):
                 return h
             values.append(act(stage, h))
-        return values[-1]
+        raise IndexError(f"there are {len(constants)} stages, and {last} is none of them")
 
 
 def values_of(network: Network, x: Tensor) -> Tensor:

@@ -46,6 +46,14 @@ def read_network(function: Function, example: Tensor) -> Network:
     return _written_out(traced) if entries <= ENTRIES else traced
 
 
+class _StageError(Exception):
+    """The stage that was asked for is reached; `rows` are its results."""
+
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__()
+        self.rows = rows
+
+
 class _Traced:
     """A network that is run whenever one of its maps is needed."""
 
@@ -109,11 +117,22 @@ class _Traced:
         size = len(self.constants[stage])
         return self.pull(stage, torch.nn.functional.one_hot(chosen, size).double())
 
-    def walk(self, x: Tensor, act: Act) -> Tensor:
-        return self._run(x, act)[1]
+    def walk(self, x: Tensor, act: Act, stage: int | None = None) -> Tensor:
+        return self._until(stage, x, act, Affine())
 
-    def reach(self, x: Tensor, act: Act) -> Tensor:
-        return self._run(x, act, Affine(absolute=True))[1]
+    def reach(self, x: Tensor, act: Act, stage: int | None = None) -> Tensor:
+        return self._until(stage, x, act, Affine(absolute=True))
+
+    def _until(self, stage: int | None, x: Tensor, act: Act, mode: Affine) -> Tensor:
+        def watched(layer: int, h: Tensor) -> Tensor:
+            if layer == stage:
+                raise _StageError(h)
+            return act(layer, h)
+
+        try:
+            return self._run(x, watched, mode)[1]
+        except _StageError as reached:
+            return reached.rows
 
     def check(self) -> None:
         """See that the parts give what the whole gives, on random numbers."""

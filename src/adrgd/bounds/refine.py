@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import torch
 from torch import Tensor
 
 from adrgd.bounds.backward import Boxes, backward, both_sides
 from adrgd.bounds.lines import Interval
 from adrgd.bounds.network import Network
-from adrgd.bounds.relaxation import Relaxation, relax
+from adrgd.bounds.relaxation import Relaxation, image, relax
+from adrgd.bounds.slopes import tighten
+
+ROWS = 256  # neurons that are bounded at once
 
 
 def refine(
@@ -31,3 +36,50 @@ def refine(
         found.append((lower, upper))
         relaxations.append(relaxation)
     return found, relaxations
+
+
+def intervals_of(
+    network: Network, box: Boxes, slack: tuple[Tensor, ...], *, steps: int = 0, known: list[Interval] | None = None
+) -> Generator[None, None, list[Interval]]:
+    """Bounds of all pre-activations over one box; it pauses after every piece of work.
+
+    Args:
+        steps: of the slopes of each neuron.
+        known: intervals to tighten.
+    """
+    found: list[Interval] = []
+    relaxations: list[Relaxation] = []
+    for layer, curve in enumerate(network.curves):
+        lower, upper = _image(network, layer, box, found)
+        lower, upper = lower - slack[layer], upper + slack[layer]
+        if known is not None:
+            lower, upper = torch.maximum(lower, known[layer][0]), torch.minimum(upper, known[layer][1])
+        bent = relax(curve, lower, upper).bent[0].nonzero()[:, 0]
+        for chosen in torch.split(bent, ROWS) if layer and len(bent) else ():
+            wanted = both_sides(network, layer, chosen[None])
+            linear, _ = tighten(network, wanted, relaxations, box, steps=steps)
+            least = linear.value[0] - slack[layer][chosen].repeat(2)
+            lower[0, chosen] = torch.maximum(lower[0, chosen], least[: len(chosen)])
+            upper[0, chosen] = torch.minimum(upper[0, chosen], -least[len(chosen) :])
+            yield
+        upper = torch.maximum(lower, upper)
+        found.append((lower, upper))
+        relaxations.append(relax(curve, lower, upper))
+        yield
+    return found
+
+
+def _image(network: Network, stage: int, box: Boxes, found: list[Interval]) -> Interval:
+    """What an affine map makes of intervals: its value at their middles, and absolute values times their radii."""
+    ends = [image(curve, *pair) for curve, pair in zip(network.curves, found, strict=False)]
+
+    def middle(layer: int, h: Tensor) -> Tensor:
+        return (ends[layer][0] + ends[layer][1]) / 2
+
+    def radius(layer: int, h: Tensor) -> Tensor:
+        return torch.cat([(ends[layer][1] - ends[layer][0]) / 2, torch.zeros_like(ends[layer][0])])
+
+    centre = network.walk(box.centre, middle, stage)
+    both = network.reach(torch.cat([box.radius, torch.zeros_like(box.radius)]), radius, stage)
+    reach = both[:1] - both[1:]
+    return centre - reach, centre + reach

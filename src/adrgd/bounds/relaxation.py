@@ -52,6 +52,14 @@ def relax(curve: Curve, lower: Tensor, upper: Tensor) -> Relaxation:
     return _hinges(curve, lower, upper)
 
 
+def image(curve: Curve, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """The least and the largest value of an activation over [lower, upper]: at an end, or where it bends."""
+    inside = [torch.maximum(lower, upper.clamp(max=at)) for at in getattr(curve, "breaks", ())]
+    values = torch.stack([curve.value(h) for h in (lower, upper, *inside)])
+    slack = ROUNDED * (1 + values.abs().amax(0))
+    return values.amin(0) - slack, values.amax(0) + slack
+
+
 def steepest(curve: Curve) -> float:
     """The largest slope of any of its lines, without the sign."""
     if isinstance(curve, SShaped):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,6 +10,14 @@ from torch import Tensor
 from adrgd.bounds.backward import Boxes, Coefficients, Goal, LinearBound, backward
 from adrgd.bounds.network import Network
 from adrgd.bounds.relaxation import Relaxation
+
+Slopes = Mapping[int, Tensor]
+"""Lower slopes of some layers (boxes, rows, neurons), or with 1 instead of all rows."""
+
+
+def free_slopes(relaxations: Sequence[Relaxation]) -> dict[int, Tensor]:
+    """The slopes that may be chosen, as they are to begin with."""
+    return {k: relaxation.lower_slope[:, None] for k, relaxation in enumerate(relaxations) if relaxation.span}
 
 
 def tighten(
@@ -22,33 +30,39 @@ def tighten(
     there, so that they settle in between for neurons that keep changing their mind. Every iterate is a valid bound; the
     best is kept.
     """
-    slopes = {k: relaxation.lower_slope[:, None] for k, relaxation in enumerate(relaxations) if relaxation.span}
+    slopes = free_slopes(relaxations)
     best, coefficients = backward(network, wanted, relaxations, boxes)
     current = best
     for _ in range(steps):
-        points = current.vertex(boxes)
-        slopes = _towards_signs(network, points, relaxations, slopes, coefficients)
+        met = along_lines(network, wanted.stage, current.vertex(boxes), relaxations, slopes, coefficients)
+        for layer, slope in slopes.items():
+            low, high = relaxations[layer].span or (0.0, 0.0)
+            target = (slope + torch.where(met[layer] > 0, high, low)) / 2
+            slopes[layer] = torch.where(relaxations[layer].bent[:, None], target, slope)
         current, coefficients = backward(network, wanted, relaxations, boxes, slopes=slopes)
         best = best.better_of(current)
     return best, coefficients
 
 
-def _towards_signs(
-    network: Network, points: Tensor, relaxations: Sequence[Relaxation], slopes: dict[int, Tensor],
+def along_lines(
+    network: Network, stage: int, points: Tensor, relaxations: Sequence[Relaxation], slopes: Slopes,
     coefficients: Coefficients,
-) -> dict[int, Tensor]:  # fmt: skip
-    """Run points (boxes, rows, inputs) along the lines in use, and move free slopes half-way to the signs they meet."""
-    moved: dict[int, Tensor] = {}
+) -> list[Tensor]:  # fmt: skip
+    """Run points (boxes, rows, inputs) along the lines in use, up to a stage.
+
+    Returns:
+        The pre-activations (boxes, rows, neurons) of each layer before it.
+
+    They are the derivatives of the bounds at their minimisers: of the slopes, up to the neurons' coefficients, and of
+    the multipliers of pre-activations.
+    """
+    met: list[Tensor] = []
 
     def act(layer: int, flat: Tensor) -> Tensor:
         h = flat.view(*points.shape[:2], -1)
+        met.append(h)
         relaxation = relaxations[layer]
-        lower_slope = slopes.get(layer, relaxation.lower_slope[:, None])
-        if relaxation.span is not None:
-            low, high = relaxation.span
-            target = (lower_slope + torch.where(h > 0, high, low)) / 2
-            moved[layer] = torch.where(relaxation.bent[:, None], target, lower_slope)
-        below = lower_slope * h
+        below = slopes.get(layer, relaxation.lower_slope[:, None]) * h
         if relaxation.lower_offset is not None:
             below = below + relaxation.lower_offset[:, None]
         rows = coefficients[layer]
@@ -57,5 +71,5 @@ def _towards_signs(
         above = torch.addcmul(relaxation.upper_offset[:, None], relaxation.upper_slope[:, None], h)
         return torch.where(rows > 0, below, above).flatten(0, 1)
 
-    network.walk(points.flatten(0, 1), act)
-    return moved
+    network.walk(points.flatten(0, 1), act, stage)
+    return met

@@ -9,7 +9,7 @@ from adrgd.falsify.rounds import Round
 from adrgd.proof.attempt import Attempt
 
 FIRST = 2  # rounds before the proof begins: most counterexamples are found in those
-AT_LEAST = 1.0  # seconds of a turn of the proof
+AT_LEAST = 5.0  # seconds of a turn of the proof
 PATIENCE = 24  # rounds without a better point after which the search ends where there can be no proof
 
 

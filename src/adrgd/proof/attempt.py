@@ -14,6 +14,7 @@ from adrgd.bounds.network import Matrices
 from adrgd.bounds.reading import read_network
 from adrgd.proof.claims import Accept, Claims
 from adrgd.proof.input_split import InputSplit
+from adrgd.proof.neuron_split import NeuronSplit
 from adrgd.proof.outcome import Outcome
 
 FEW = 12  # inputs that may be split
@@ -107,4 +108,4 @@ def start(function: Callable[[Tensor], Tensor], example: Tensor, claims: Claims,
     free = int((claims.boxes.upper - claims.boxes.lower > 1e-12).any(0).sum())
     if free <= FEW and isinstance(network, Matrices):
         return InputSplit(network, claims, accept)
-    raise NoBoundsError("too many inputs")
+    return NeuronSplit(network, claims, accept)

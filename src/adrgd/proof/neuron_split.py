@@ -1,0 +1,227 @@
+"""Branch and bound over the signs of neurons: for networks with many inputs.
+
+All pre-activations are bounded once over each box. A part of a claim is then described by the signs of some neurons:
+there the lines of those neurons are exact, and multipliers bring in what the signs say of the inputs. The neuron to
+split is the one, of a few that cost the bound most, whose two halves have the best bounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from adrgd.bounds.backward import Boxes, Coefficients, LinearBound, backward
+from adrgd.bounds.boxes import losses
+from adrgd.bounds.lines import Interval
+from adrgd.bounds.multipliers import Multipliers, optimise
+from adrgd.bounds.network import Network, values_of
+from adrgd.bounds.refine import intervals_of
+from adrgd.bounds.relaxation import Relaxation, relax
+from adrgd.bounds.rounding import rounding_slack
+from adrgd.bounds.slopes import free_slopes
+from adrgd.proof.claims import Accept, Claims
+from adrgd.proof.outcome import Outcome
+
+ENTRIES = 1_500_000  # neurons, over all parts, that are bounded at once
+LARGEST = 128  # parts at once
+ROOT_STEPS, STEPS, LAST_STEPS = 30, 12, 200  # of multipliers: at first, after a split, where nothing is left to split
+NEURON_STEPS = 2  # of the slopes of each neuron, in the second pass over all of them
+TRIED = 4  # neurons whose halves are looked at
+OFFERS = 4  # points that the judge sees
+
+Split = tuple[int, int, int]
+"""A layer, a neuron in it, and its side: -1 where it is not negative, 1 where it is not positive."""
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A part of a claim: where these neurons have these signs.
+
+    Attributes:
+        weight: its share of all there is.
+        last: nothing is left to split, and only better multipliers can help.
+    """
+
+    claim: int
+    splits: tuple[Split, ...]
+    weight: float
+    last: bool = False
+
+    def half(self, split: Split) -> _Node:
+        return replace(self, splits=(*self.splits, split), weight=self.weight / 2)
+
+
+class NeuronSplit:
+    """A proof that can be continued; `outcome` tells how far it is."""
+
+    ratio = 2.0
+
+    def __init__(self, network: Network, claims: Claims, accept: Accept) -> None:
+        self.network, self.claims, self.accept = network, claims, accept
+        self.slack = rounding_slack(network, claims.boxes.lower.amin(0), claims.boxes.upper.amax(0))
+        self.claim_slack = claims.slack(self.slack)
+        self.wanted = claims.goal(network)
+        self.outcome = Outcome()
+        self.waiting = [_Node(claim, (), 1 / len(claims)) for claim in range(len(claims))]
+        self.roots: dict[int, list[Interval]] = {}
+        self.slopes: dict[int, dict[int, Tensor]] = {}
+        corners = torch.cat([claims.boxes.lower, claims.boxes.upper], 1)
+        _, self.group = torch.unique(corners, dim=0, return_inverse=True)
+        self.batch = max(1, min(LARGEST, ENTRIES // max(1, sum(network.sizes) * claims.offset.shape[1])))
+        self.pieces = self._work()
+
+    def run(self, deadline: float) -> Outcome:
+        """Go on until the deadline, a value of `time.monotonic()`, or the end."""
+        with torch.no_grad():
+            while not self.outcome.ended and time.monotonic() < deadline:
+                if next(self.pieces, self) is self:
+                    self.outcome.proven = not self.outcome.ended
+        return self.outcome
+
+    def _work(self) -> Iterator[None]:
+        """Everything there is to do, in small pieces."""
+        for steps in (0, NEURON_STEPS):
+            for group in sorted({int(self.group[node.claim]) for node in self.waiting}):
+                box = self.claims.boxes.take((self.group == group).nonzero()[:1, 0])
+                known = self.roots.get(group)
+                self.roots[group] = yield from intervals_of(self.network, box, self.slack, steps=steps, known=known)
+            nodes, self.waiting = self.waiting, []
+            for start in range(0, len(nodes), self.batch):
+                self._look(nodes[start : start + self.batch], divide=steps > 0)
+                yield
+        while self.waiting:
+            newest, last = self.waiting[-self.batch :], self.waiting[-1].last
+            self.waiting[-self.batch :] = [node for node in newest if node.last != last]
+            self._look([node for node in newest if node.last == last], divide=True)
+            yield
+
+    def _look(self, nodes: list[_Node], *, divide: bool) -> None:
+        """Bound some parts, and split those that are left, or keep them for later."""
+        self.outcome.nodes += len(nodes)
+        claim = torch.tensor([node.claim for node in nodes])
+        boxes = self.claims.boxes.take(claim)
+        relaxations = self._relaxations(nodes)
+        chosen = self._multipliers(nodes, relaxations)
+        enough = self._enough(claim)
+        root, last = not nodes[0].splits, nodes[0].last
+        linear, coefficients = optimise(
+            self.network, self.wanted.take(claim), relaxations, boxes, chosen, self.slack,
+            steps=LAST_STEPS if last else ROOT_STEPS if root else STEPS, enough=enough,
+        )  # fmt: skip
+        refuted = (linear.value > enough).any(1)
+        self.outcome.share += sum(node.weight for node, done in zip(nodes, refuted.tolist(), strict=True) if done)
+        if self._offer(linear, boxes, claim):
+            return
+        if root:
+            for row, node in enumerate(nodes):
+                self.slopes[node.claim] = {layer: slope[row].clone() for layer, slope in chosen.slopes.items()}
+        left = (~refuted).nonzero()[:, 0]
+        if not divide:
+            self.waiting += [nodes[row] for row in left.tolist()]
+        elif last:
+            self.outcome.stuck |= len(left) > 0
+        elif len(left):
+            self._divide([nodes[row] for row in left.tolist()], left, relaxations, chosen, coefficients)
+
+    def _divide(
+        self, nodes: list[_Node], left: Tensor, relaxations: list[Relaxation], chosen: Multipliers,
+        coefficients: Coefficients,
+    ) -> None:  # fmt: skip
+        """Split each part at a neuron."""
+        relaxations = [relaxation.take(left) for relaxation in relaxations]
+        lost = losses([None if rows is None else rows[left] for rows in coefficients], relaxations)
+        for layer, relaxation in enumerate(relaxations):
+            # other curves than those with one bend at zero have no sign that would make them straight
+            fits = relaxation.bent if relaxation.span is not None else torch.zeros_like(relaxation.bent)
+            lost[layer] = torch.where(fits, lost[layer].clamp(min=torch.finfo(torch.float64).tiny), 0.0)
+        worth, where = torch.cat(lost, 1).topk(min(TRIED, sum(self.network.sizes)), 1)
+        halves = chosen.take(left)
+        scores = torch.stack([self._worse_half(nodes, where[:, k], halves) for k in range(where.shape[1])], 1)
+        picked = where.gather(1, scores.masked_fill(worth == 0, -torch.inf).argmax(1, keepdim=True))[:, 0]
+        for node, number, possible in zip(nodes, picked.tolist(), (worth[:, 0] > 0).tolist(), strict=True):
+            if possible:
+                self.waiting += [node.half((*self._place(number), side)) for side in (-1, 1)]
+            else:
+                self.waiting.append(replace(node, last=True))
+
+    def _worse_half(self, nodes: list[_Node], numbers: Tensor, chosen: Multipliers) -> Tensor:
+        """The bound of the half with the lower one, when each node is split at a neuron; (nodes,)."""
+        claim = torch.tensor([node.claim for node in nodes])
+        values = []
+        for side in (-1, 1):
+            halves = [node.half((*self._place(n), side)) for node, n in zip(nodes, numbers.tolist(), strict=True)]
+            relaxations = self._relaxations(halves)
+            linear, _ = backward(
+                self.network, self.wanted.take(claim), relaxations, self.claims.boxes.take(claim),
+                slopes=_kept(chosen.slopes, relaxations), tilts=chosen.tilts(),
+            )  # fmt: skip
+            values.append((linear.value - self._enough(claim)).amax(1).clamp(max=0))
+        return torch.minimum(*values) + 0.1 * torch.maximum(*values)
+
+    def _place(self, number: int) -> tuple[int, int]:
+        """Layer and neuron, from a number that counts through all layers."""
+        for layer, size in enumerate(self.network.sizes):
+            if number < size:
+                return layer, number
+            number -= size
+        raise IndexError(number)
+
+    def _enough(self, claim: Tensor) -> Tensor:
+        """(nodes, rows) what a bound has to exceed."""
+        return self.claim_slack[claim].masked_fill(~self.claims.counts[claim], torch.inf)
+
+    def _relaxations(self, nodes: list[_Node]) -> list[Relaxation]:
+        """The lines of all layers in each part."""
+        groups = [int(self.group[node.claim]) for node in nodes]
+        found = []
+        for layer, curve in enumerate(self.network.curves):
+            lower, upper = (torch.cat([self.roots[group][layer][end] for group in groups]) for end in (0, 1))
+            for end, side in ((lower, -1), (upper, 1)):
+                rows, neurons = self._splits(nodes, layer, side)
+                end[rows, neurons] = 0.0
+            found.append(relax(curve, lower, upper))
+        return found
+
+    def _splits(self, nodes: list[_Node], layer: int, side: int) -> tuple[list[int], list[int]]:
+        pairs = [(row, at) for row, node in enumerate(nodes) for k, at, s in node.splits if (k, s) == (layer, side)]
+        return [row for row, _ in pairs], [at for _, at in pairs]
+
+    def _multipliers(self, nodes: list[_Node], relaxations: list[Relaxation]) -> Multipliers:
+        """To begin with: the slopes that were best for the whole claim."""
+        rows = self.claims.offset.shape[1]
+        slopes = {k: slope.expand(-1, rows, -1).clone() for k, slope in free_slopes(relaxations).items()}
+        if all(node.claim in self.slopes for node in nodes):
+            best = {k: torch.stack([self.slopes[node.claim][k] for node in nodes]) for k in slopes}
+            slopes = _kept(best, relaxations)
+        sides, weights = {}, {}
+        for layer, size in enumerate(self.network.sizes):
+            side = torch.zeros(len(nodes), size, dtype=torch.float64)
+            for sign in (-1, 1):
+                at, neurons = self._splits(nodes, layer, sign)
+                side[at, neurons] = sign
+            if side.any():
+                sides[layer] = side
+                weights[layer] = torch.zeros(len(nodes), rows, size, dtype=torch.float64)
+        return Multipliers(slopes, sides, weights)
+
+    def _offer(self, linear: LinearBound, boxes: Boxes, claim: Tensor) -> bool:
+        """Show the judge the corners where bounds are lowest, if a claim seems to hold there."""
+        hardest = linear.value.masked_fill(~self.claims.counts[claim], -torch.inf).argmax(1)
+        points = linear.vertex(boxes)[torch.arange(len(claim)), hardest]
+        worst = self.claims.values(claim, points, values_of(self.network, points))
+        for row in worst.topk(min(OFFERS, len(points)), largest=False).indices.tolist():
+            if worst[row] <= 0 and self.accept(points[row]):
+                self.outcome.found = True
+        return self.outcome.found
+
+
+def _kept(slopes: dict[int, Tensor], relaxations: list[Relaxation]) -> dict[int, Tensor]:
+    """Slopes where there is a choice, and the only right one elsewhere."""
+    return {
+        layer: torch.where(relaxations[layer].bent[:, None], slope, relaxations[layer].lower_slope[:, None])
+        for layer, slope in slopes.items()
+    }
