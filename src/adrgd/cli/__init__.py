@@ -14,6 +14,9 @@ from adrgd import __version__
 from adrgd.cli import loudness, signals
 from adrgd.errors import AdrgdError, AdrgdWarning, UsageError
 
+Words = list[str]
+"""A name of its own: `list` is a module of this package once that command was called."""
+
 COMMANDS = {
     "attack": "attack a classifier over a data set, into a folder with results and a report",
     "evaluate": "evaluate models under many attacks, other libraries' among them, and check the attacks",
@@ -82,7 +85,9 @@ def _with_settings(argv: list[str]) -> list[str]:
     from adrgd.cli.settings import words_of
 
     count = 2 if argv[0] == "rl" else 1
-    command, words, files = argv[:count], list[str](), list[str]()
+    command = argv[:count]
+    words: Words = []
+    files: Words = []
     rest = iter(argv[count:])
     for word in rest:
         flag, equals, value = word.partition("=")
