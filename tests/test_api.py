@@ -28,8 +28,9 @@ from adrgd import (
     Misclassify,
     maximize,
 )
-from adrgd.attacks import Attack, Threat, attack_batch
+from adrgd.attacks import Attack, Standard, Threat, attack_batch
 from adrgd.attacks.matrix import Own, run_matrix
+from adrgd.attacks.minimum import Minimum, smallest_changes
 from adrgd.data import Images
 
 
@@ -55,10 +56,15 @@ class Given:
     net: Net
     x: Tensor
     y: Tensor
+    minimum: bool = False  # let `attack` look for the smallest changes
 
     def attack(self, x: Any = None, y: Any = None, net: Any = None, **settings: Any) -> Tensor:
         threat = Threat(**{name: settings.pop(name) for name in list(settings) if name in THREAT} or {"eps": 0.2})
         call = {name: settings.pop(name) for name in list(settings) if name in ("index", "output")}
+        if self.minimum:
+            x, y = self.x if x is None else x, self.y if y is None else y
+            found = smallest_changes(net or self.net, x, y, Minimum(passes=12, steps=3, **settings), **call)
+            return found.adversarial
         attack = Attack(threat=threat, **({"steps": 3} | settings))
         x, y = self.x if x is None else x, self.y if y is None else y
         return attack_batch(net or self.net, x, y, attack, **call).adversarial
@@ -85,6 +91,12 @@ def changing() -> Net:
     net = Net()
     net.after = lambda z: z + 0.1 * net.calls * torch.arange(5)
     return net
+
+
+def _nested(x: Tensor) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.nested.nested_tensor(list(x))
 
 
 def squares(net: Net) -> Callable[[Tensor], Tensor]:
@@ -120,6 +132,11 @@ FINE: dict[str, tuple[Case, str]] = {
     "images in float64": (lambda g: g.attack(g.x.double()), "the images are float64: they are converted"),
     "images in float16": (lambda g: g.attack(g.x.half()), "float16: they are searched and returned in float32"),
     "images in bfloat16": (lambda g: g.attack(g.x.bfloat16()), "searched and returned in float32"),
+    "read-only images": (lambda g: g.attack(np.broadcast_to(g.x.numpy()[:1], g.x.shape)), ""),
+    "one-hot truth values": (lambda g: g.attack(y=F.one_hot(g.y, 5).bool()), "labels are one-hot"),
+    "labels in uint64": (lambda g: g.attack(y=g.y.numpy().astype(np.uint64)), ""),
+    "an output by index": (lambda g: g.attack(net=Net(after=lambda z: [z, -z]), output=-1), ""),
+    "an output by a function": (lambda g: g.attack(net=Net(after=lambda z: [z, -z]), output=lambda z: z[0]), ""),
     "one image": (lambda g: g.attack(g.x[:1], g.y[:1]), ""),
     "images of inference_mode": (lambda g: g.attack(torch.inference_mode()(lambda: g.x.clone())()), ""),
     "grey levels without a box": (lambda g: g.search(domain=LinfBall(255 * g.x, 2), x=255 * g.x), r"box=Box\(0, 255\)"),
@@ -152,6 +169,8 @@ FINE: dict[str, tuple[Case, str]] = {
     "steps in NumPy": (lambda g: g.attack(steps=np.int32(3)), ""),
     "positions as a list": (lambda g: g.attack(index=list(range(8))), ""),
     "inside no_grad": (lambda g: torch.no_grad()(g.attack)(), ""),
+    "rows by name in a list": (lambda g: g.search(identity=list(range(8)), group=np.arange(8) // 2), ""),
+    "a range of tensors": (lambda g: g.attack(eps=0.2, lower=torch.tensor(0.0), upper=torch.ones(1)), ""),
     # segmentation
     "segmentation with rows": (lambda g: g.search(per_pixel_with_rows(g.net, g.y)), ""),
 }
@@ -165,6 +184,7 @@ WRONG: dict[str, tuple[Case, str]] = {
     "labels of an objective out of range": (lambda g: g.search(Misclassify(g.net, g.y + 5)), "between 0 and 4"),
     "targets of an objective out of range": (lambda g: g.search(Classify(g.net, g.y - 5)), "targets must lie between"),
     "labels of squares": (lambda g: g.search(Misclassify(squares(g.net), g.y)), "must return logits of shape (8, clas"),
+    "labels beyond 64 bits": (lambda g: g.attack(y=[2**70] * 8), "labels must be whole class numbers"),
     # images
     "no images": (lambda g: g.attack(g.x[:0], g.y[:0]), "expected at least one image, found shape (0, 1, 6, 6)"),
     "no points": (lambda g: g.search(x=g.x[:0]), "x0 must be a floating-point tensor of one row a problem"),
@@ -179,10 +199,19 @@ WRONG: dict[str, tuple[Case, str]] = {
     "sparse points": (lambda g: g.search(x=g.x.to_sparse(), domain=Box(0, 1)), "x0 must be a dense tensor"),
     "points without numbers": (lambda g: g.search(x=g.x.to("meta"), domain=Box(0, 1)), "on meta"),
     "images that are flat": (lambda g: g.attack(g.x.flatten(1)), "takes a batch of shape (8, 36)"),
+    "nested images": (lambda g: g.attack(_nested(g.x)), "images must be dense, found a nested tensor"),
+    "nested points": (lambda g: g.search(x=_nested(g.x), domain=Box(0, 1)), "that holds numbers, found a nested"),
     "images of another device": (lambda g: g.attack(net=Net().to("meta")), "and the model on meta; move one of them"),
     "images by NaN": (lambda g: g.attack(g.x * torch.nan), "images must lie in [0, 1], found values from nan"),
     # models
     "a model by its name": (lambda g: g.attack(net="bundled:mnist-pgd"), "must be a module or a function of a batch"),
+    "a class of models": (lambda g: g.attack(net=Net), "found the class Net; make one of it"),
+    "a model that divides by zero": (lambda g: g.attack(net=Net(after=lambda z: 1 // 0)), "found that it fails (int"),
+    "a model without a part": (lambda g: g.attack(net=Net(after=lambda z: z.part)), "has no attribute 'part'"),
+    "an objective that divides by zero": (lambda g: g.search(lambda x: 1 // 0), "cannot take x of shape (8, 1, 6, 6)"),
+    "goals that are no truth values": (lambda g: g.search(lambda x: (x.sum((1, 2, 3)),) * 2), "reached their goal"),
+    "goals without rows": (lambda g: g.search(lambda x: (x.sum((1, 2, 3)), True)), "as truth values of shape (8,)"),
+    "an output of one tensor": (lambda g: g.attack(output=0), "the model returns one tensor; leave output out"),
     "no model": (lambda g: attack_batch(None, g.x, g.y, Attack()), "found None; load it first"),  # type: ignore[arg-type]
     "a random model": (lambda g: g.attack(net=Net(after=lambda z: z + torch.rand_like(z))), "remove the randomness"),
     "dropout left on": (lambda g: g.attack(net=Net(before=lambda x: F.dropout(x, 0.5))), "the same logits from two c"),
@@ -221,6 +250,16 @@ WRONG: dict[str, tuple[Case, str]] = {
     "no runs": (lambda g: g.attack(restarts=0), "restarts must be at least 1, found 0"),
     "no seed": (lambda g: g.search(seed=None), "seed must be a whole number, found None"),
     "a radius as a threat": (lambda g: Attack(threat=0.3), "threat must be a Threat such as"),  # type: ignore[arg-type]
+    "half a run": (lambda g: g.search(first_restart=2.5), "first_restart must be a whole number"),
+    "a run before the first": (lambda g: g.search(first_restart=-1), "first_restart must be at least 0"),
+    "rows by text": (lambda g: g.search(identity="x"), "identity must be whole numbers, one for each of 8 rows"),
+    "groups of too few rows": (lambda g: g.search(group=[0, 1]), "expected one group for each of 8 rows"),
+    "yes and no in words": (lambda g: g.attack(stop_at_success="no"), "stop_at_success must be True or False"),
+    "a flag in words": (lambda g: g.search(history="no"), "history must be True or False, found 'no'"),
+    "a callback that is none": (lambda g: g.search(on_iteration=3), "on_iteration must be a function"),
+    "a budget in words": (lambda g: Standard(budget="much"), "budget must be a whole number"),  # type: ignore[arg-type]
+    "no smallest change": (lambda g: smallest_changes(g.net, g.x, g.y, None), "must be a Minimum"),  # type: ignore[arg-type]
+    "too few passes": (lambda g: Minimum(passes=10), "for one run of 40 steps at least, that is 80, found 10"),
     "no attack": (lambda g: attack_batch(g.net, g.x, g.y, None), "attack must be an Attack"),  # type: ignore[arg-type]
     "an objective that is none": (lambda g: g.search(3), "the objective must be a function of x"),
     "too few positions": (lambda g: g.attack(index=[1, 2]), "expected one index for each of 8 images"),
@@ -232,9 +271,23 @@ WRONG: dict[str, tuple[Case, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", FINE)
-def test_what_works(case: str, given: Given) -> None:
+BOTH = (
+    "labels as", "labels miss", "labels in", "labels beyond", "one-hot", "images", "read-only", "nested i", "sparse i",
+    "one image", "no images", "a single", "a function", "logits", "an output", "prob", "a model", "a class of m",
+    "no mod", "a random", "dropout", "a batch", "rows that", "NaN", "classes", "two logits", "positions", "too few pos", "inside",
+)  # fmt: skip
+"""How cases begin that are the same for the smallest changes."""
+
+
+def in_both(cases: dict[str, Any]) -> Any:
+    found = [(case, False) for case in cases] + [(case, True) for case in cases if case.startswith(BOTH)]
+    return pytest.mark.parametrize(("case", "minimum"), found, ids=[f"{case}{' again' * both}" for case, both in found])
+
+
+@in_both(FINE)
+def test_what_works(case: str, minimum: bool, given: Given) -> None:
     run, said = FINE[case]
+    given.minimum = minimum
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         found = run(given)
@@ -247,10 +300,12 @@ def test_what_works(case: str, given: Given) -> None:
         assert re.search(said, words[0])
 
 
-@pytest.mark.parametrize("case", WRONG)
+@in_both(WRONG)
 @pytest.mark.filterwarnings("ignore:the model returns one number a row")
-def test_what_is_one_sentence(case: str, given: Given) -> None:
+def test_what_is_one_sentence(case: str, minimum: bool, given: Given) -> None:
     run, sentence = WRONG[case]
+    given.minimum = minimum
+    sentence = sentence.replace("attack_batch", "smallest_changes") if minimum else sentence
     with pytest.raises(AdrgdError) as refused:
         run(given)
     words = str(refused.value)

@@ -38,8 +38,9 @@ def as_images(given: Any) -> Tensor:
             f"images must be floating-point numbers, found {_short(given.dtype)}; convert them, as in "
             "images.float() / 255, and give the model what it was trained on"
         )
-    if given.layout != torch.strided or given.is_quantized:
-        raise DataError(f"images must be dense, found {given.layout}; pass images.to_dense()")
+    if given.layout != torch.strided or given.is_quantized or given.is_nested:
+        found = "a nested tensor" if given.is_nested else given.layout
+        raise DataError(f"images must be dense, found {found}; pass images of one size, as images.to_dense()")
     if given.dim() < 2:
         raise DataError(f"images must have a batch dimension, found shape {tuple(given.shape)}; add one: images[None]")
     if not given.numel():
@@ -68,15 +69,21 @@ def from_array(given: Any, name: str) -> Any:
 def as_labels(given: Any, count: int, device: torch.device, name: str = "labels") -> Tensor:
     """Labels (B,) int64 on a device, from a list, an array or a tensor; whole numbers of any type, or one-hot rows.
 
+    Args:
+        name: what they are, for the sentences.
+
     Raises:
         DataError: not one label an image, or numbers that are not whole.
     """
+    kind = "whole class numbers" if name in ("labels", "targets") else "whole numbers"
+    of = "rows" if name in ("identity", "group") else "images"
     try:
         labels = torch.as_tensor(np.asarray(given) if isinstance(given, list | tuple) else given).detach()
     except (TypeError, ValueError, RuntimeError):
         raise DataError(
-            f"{name} must be whole class numbers, one for each of {count} images, found {type(given).__name__}; pass "
-            "them as a list, an array or a tensor"
+            f"{name} must be {kind}, one for each of {count} {of}, "
+            f"found {type(given).__name__}; pass them as a list, "
+            "an array or a tensor"
         ) from None
     if labels.is_meta:
         raise DataError(f"{name} are on the device meta, which keeps no numbers; pass them on the model's")
@@ -84,14 +91,14 @@ def as_labels(given: Any, count: int, device: torch.device, name: str = "labels"
         labels = labels[:, 0]
     if labels.dim() == 2 and len(labels) == count and _one_hot(labels):
         warn(f"{name} are one-hot: the class of each row is taken")
-        labels = labels.argmax(1)
+        labels = labels.int().argmax(1)
     if labels.shape != (count,):
         raise DataError(
-            f"expected one {name.removesuffix('s')} for each of {count} images, found {name} of shape "
-            f"{tuple(labels.shape)}; pass (B,) class numbers, and images with a batch dimension"
+            f"expected one {name.removesuffix('s')} for each of {count} {of}, found {name} of shape "
+            f"{tuple(labels.shape)}; pass (B,) {kind.removeprefix('whole ')}, and {of} with a batch dimension"
         )
     if labels.dtype == torch.bool or labels.is_complex() or (labels.is_floating_point() and (labels % 1 != 0).any()):
-        raise DataError(f"{name} must be whole class numbers, found {_short(labels.dtype)}; convert them to int64")
+        raise DataError(f"{name} must be {kind}, found {_short(labels.dtype)}; convert them to int64")
     return labels.to(device=device, dtype=torch.int64)
 
 
@@ -146,21 +153,36 @@ def as_model(given: Any) -> Any:
     Raises:
         UsageError: it cannot.
     """
+    if inspect.isclass(given):
+        raise UsageError(
+            f"the model must be a module or a function of a batch, found the class {given.__name__}; make one of it"
+        )
     if not callable(given):
         raise UsageError(f"the model must be a module or a function of a batch, found {given!r}; load it first")
     return given
 
 
-def as_count(given: Any, name: str) -> int:
-    """A whole number of at least 1, of any library.
+def as_count(given: Any, name: str, *, least: int = 1) -> int:
+    """A whole number of at least 1, or of another least, of any library.
 
     Raises:
         UsageError: it is something else.
     """
     count = as_integer(given, name)
-    if count < 1:
-        raise UsageError(f"{name} must be at least 1, found {count}")
+    if count < least:
+        raise UsageError(f"{name} must be at least {least}, found {count}")
     return count
+
+
+def as_flag(given: Any, name: str) -> bool:
+    """True or False, of any library.
+
+    Raises:
+        UsageError: it is something else, which Python would take for one of them.
+    """
+    if not isinstance(given, bool | np.bool_):
+        raise UsageError(f"{name} must be True or False, found {given!r}; correct it")
+    return bool(given)
 
 
 def as_integer(given: Any, name: str) -> int:

@@ -15,7 +15,17 @@ from adrgd.domain import BoundDomain, Domain
 from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError, warn
 from adrgd.gates.call import HALF
 from adrgd.gates.eager import without_checkpoints
-from adrgd.given import as_count, as_integer, as_objective, as_solver, check_gradients, first_score, from_array
+from adrgd.given import (
+    as_count,
+    as_flag,
+    as_integer,
+    as_labels,
+    as_objective,
+    as_solver,
+    check_gradients,
+    first_score,
+    from_array,
+)
 from adrgd.models.checks import layout
 from adrgd.models.fitting import Converted
 from adrgd.modes import only_in_eval_mode
@@ -81,8 +91,17 @@ def maximize(
             "radius r around x0 pass LinfBall(x0, r)"
         )
     steps, restarts, seed = as_count(steps, "steps"), as_count(restarts, "restarts"), as_integer(seed, "seed")
+    first_restart = as_count(first_restart, "first_restart", least=0)
+    flags = {"stop_at_goal": stop_at_goal, "check": check, "history": history, "require_gates": require_gates}
+    stop_at_goal, check, history, require_gates = (as_flag(given, name) for name, given in flags.items())
+    if on_iteration is not None and not callable(on_iteration):
+        raise UsageError(f"on_iteration must be a function of t and the best so far, found {on_iteration!r}; pass one")
     x0 = from_array(x0, "x0")
-    _check_request(x0, {"identity": identity, "group": group})
+    _check_request(x0)
+    identity, group = (
+        None if given is None else as_labels(given, len(x0), x0.device, name)
+        for name, given in (("identity", identity), ("group", group))
+    )
     if check:
         objective = as_objective(objective, x0)
     if x0.dtype in HALF:
@@ -326,7 +345,9 @@ def _asked(problem: Problem, x: Tensor, *, alone: bool = False) -> Tensor:
         return problem.peek(x)
     except AdrgdError:
         raise
-    except (RuntimeError, TypeError, ValueError, LookupError, AssertionError) as error:
+    except Exception as error:  # whatever somebody's own code comes upon
+        if "memory" in str(error):
+            raise  # it has nothing to do with x
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         found = f"the objective cannot take x of shape {tuple(x.shape)}, {x.dtype} on {x.device} ({reason})"
         if alone:
@@ -361,14 +382,12 @@ def _takes_rows(objective: Objective) -> bool:
         return False
 
 
-def _check_request(x0: Any, names: dict[str, Tensor | None]) -> None:
+def _check_request(x0: Any) -> None:
+    if isinstance(x0, Tensor) and (x0.layout != torch.strided or x0.is_meta or x0.is_nested):
+        found = "a nested one" if x0.is_nested else x0.layout
+        raise UsageError(f"x0 must be a dense tensor that holds numbers, found {found} on {x0.device}; convert it")
     if not isinstance(x0, Tensor) or x0.dim() < 2 or not x0.numel() or not x0.is_floating_point():
         found = f"{x0.dtype} of shape {tuple(x0.shape)}" if isinstance(x0, Tensor) else type(x0).__name__
         raise UsageError(f"x0 must be a floating-point tensor of one row a problem, shape (B, ...); found {found}")
-    if x0.layout != torch.strided or x0.is_meta:
-        raise UsageError(f"x0 must be a dense tensor that holds numbers, found {x0.layout} on {x0.device}; convert it")
     if not x0.isfinite().all():
         raise DomainError("x0 holds NaN or infinite values; expected finite numbers")
-    for word, given in names.items():
-        if given is not None and given.shape != (len(x0),):
-            raise UsageError(f"{word} must name each of {len(x0)} rows; found shape {tuple(given.shape)}")

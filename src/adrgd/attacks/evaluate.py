@@ -16,7 +16,7 @@ from adrgd.attacks.prepare import prepared
 from adrgd.attacks.standard import NAME, Standard, run_standard
 from adrgd.attacks.threat import Threat
 from adrgd.errors import AdrgdError, UsageError, warn
-from adrgd.given import as_count, as_integer, as_solver
+from adrgd.given import as_count, as_flag, as_integer, as_solver
 from adrgd.maximize import maximize
 from adrgd.models.outputs import Output
 from adrgd.objective import Score, find_loss
@@ -52,7 +52,8 @@ class Attack:
         find_loss(self.loss, targeted=False)
         if not isinstance(self.threat, Threat):
             raise UsageError(f"threat must be a Threat such as Threat(eps=8/255), found {self.threat!r}; correct it")
-        for name, check in (("steps", as_count), ("restarts", as_count), ("seed", as_integer)):
+        kinds = {"steps": as_count, "restarts": as_count, "seed": as_integer, "stop_at_success": as_flag}
+        for name, check in kinds.items():
             object.__setattr__(self, name, check(getattr(self, name), name))
         given: Any = self.solver
         if not isinstance(given, Standard):

@@ -39,7 +39,7 @@ class Minimum:
 
     Attributes:
         norm: "linf", "l2" or "l1".
-        passes: forward and backward passes an image, together.
+        passes: forward and backward passes an image, together; at least two a step.
         steps: iterations of each run, at most.
         solver: what moves the inputs inside each ball.
         lower, upper: the range of valid inputs.
@@ -68,6 +68,11 @@ class Minimum:
         object.__setattr__(self, "solver", as_solver(self.solver))
         for name, check in (("passes", as_count), ("steps", as_count), ("seed", as_integer)):
             object.__setattr__(self, name, check(getattr(self, name), name))
+        if self.passes < 2 * self.steps:
+            raise UsageError(
+                f"expected passes for one run of {self.steps} steps at least, that is {2 * self.steps}, found "
+                f"{self.passes}; raise passes or lower steps"
+            )
 
     def threat(self, eps: float) -> Threat:
         """What the attacker may do within a radius."""

@@ -24,6 +24,7 @@ from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case
 from adrgd.attacks.lanes import Lanes, passes
 from adrgd.errors import UsageError
+from adrgd.given import as_integer
 from adrgd.names import STANDARD
 from adrgd.objective import Loss, Score, find_loss, targeted_margin
 from adrgd.rows import column, take
@@ -67,6 +68,7 @@ class Standard:
     budget: int = 3000
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "budget", as_integer(self.budget, "budget"))
         if self.budget < LEAST:
             raise UsageError(f"expected a budget of at least {LEAST} passes an image, found {self.budget}; raise it")
 

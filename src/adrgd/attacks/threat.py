@@ -45,6 +45,7 @@ class Threat:
             if name != "eps" and getattr(self, name) is None:
                 continue
             number = as_eps(getattr(self, name)) if name == "eps" else getattr(self, name)
+            number = number.item() if isinstance(number, Tensor) and number.numel() == 1 else number
             if isinstance(number, Tensor) or not hasattr(number, "__float__"):
                 raise UsageError(
                     f"{name} must be one number for all images, found {_form(number)}; for one a row or a pixel use "

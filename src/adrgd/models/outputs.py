@@ -48,6 +48,11 @@ class Logits(nn.Module):
             name, logits = _obvious(answer)
             self._say(f"the model returns {type(answer).__name__}: {name} is taken as its logits")
             return logits
+        if isinstance(answer, Tensor) and not callable(self.output):  # an index would pick rows of it
+            raise ModelError(
+                f"expected several outputs for output={self.output!r}, found that the model returns one tensor; leave "
+                "output out"
+            )
         try:
             logits = _named(answer, self.output)
         except (KeyError, IndexError, AttributeError, TypeError) as error:

@@ -180,6 +180,12 @@ def as_score(answer: object, count: int) -> Score:
         raise UsageError(f"the objective must return one floating-point number a row, shape ({count},); found {found}")
     if reached is None:
         reached = torch.zeros(count, dtype=torch.bool, device=value.device)
+    if not isinstance(reached, Tensor) or reached.shape != (count,) or reached.dtype != torch.bool:
+        found = f"{reached.dtype} of shape {tuple(reached.shape)}" if isinstance(reached, Tensor) else repr(reached)
+        raise UsageError(
+            f"beside its values the objective may say which rows have reached their goal, as truth values of shape "
+            f"({count},); found {found}"
+        )
     return Score(value, reached)
 
 
