@@ -274,7 +274,8 @@ WRONG: dict[str, tuple[Case, str]] = {
 BOTH = (
     "labels as", "labels miss", "labels in", "labels beyond", "one-hot", "images", "read-only", "nested i", "sparse i",
     "one image", "no images", "a single", "a function", "logits", "an output", "prob", "a model", "a class of m",
-    "no mod", "a random", "dropout", "a batch", "rows that", "NaN", "classes", "two logits", "positions", "too few pos", "inside",
+    "no mod", "a random", "dropout", "a batch", "rows that", "NaN", "classes", "two logits", "positions",
+    "too few pos", "inside",
 )  # fmt: skip
 """How cases begin that are the same for the smallest changes."""
 

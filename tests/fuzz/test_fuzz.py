@@ -13,6 +13,18 @@ FEWER = {"pt2": 3, "pt": 12, "run-folders": 10}
 """Of kinds whose cases take longer than most."""
 
 
+ONCE = [
+    ("images", 168, 0), ("onnx-nodes", 464, 1), ("onnx-nodes", 435, 2), ("onnx-nodes", 1780, 2),
+    ("onnx-nodes", 4014, 1),
+]  # fmt: skip
+"""Kind, number and seed of cases that were faults once."""
+
+
+@pytest.mark.parametrize(("kind", "number", "seed"), ONCE)
+def test_what_was_a_fault_once(kind: str, number: int, seed: int, tmp_path: Path) -> None:
+    assert outcome(Case(kind, number, seed, str(tmp_path)), raising=True)[0] in ("taken", "refused")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_case_ends_well_or_in_a_sentence(kind: str, tmp_path: Path) -> None:
     if kind == "vnnlib-2":

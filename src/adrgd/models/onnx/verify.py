@@ -64,12 +64,11 @@ def compare_with_onnxruntime(net: nn.Module, session: Any, file: Source) -> None
     generator = np.random.default_rng(0)
     samples = [generator.random(file.shape), generator.standard_normal(file.shape)]
     x = torch.from_numpy(np.stack(samples)).reshape(2, -1)
-    with torch.no_grad():
-        alone = net(x[:1]).double()
-        try:
-            together = net(x).double()
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise _mixing(file, f"that two of them cannot be run together ({error})") from error
+    try:
+        with torch.no_grad():
+            alone, together = net(x[:1]).double(), net(x).double()
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise _mixing(file, f"that one or two of them cannot be run ({error})") from error
     found = together.reshape(2, -1)
     if found.shape[1] != alone.numel():
         raise _mixing(file, f"{together.numel()} outputs for two where one has {alone.numel()}")
