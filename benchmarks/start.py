@@ -25,7 +25,7 @@ CASES = {
     "adrgd attack --help": ["-m", "adrgd", "attack", "--help"],
     "adrgd attack, a wrong flag": ["-m", "adrgd", "attack", "--epss", "1"],
     "import torch": ["-c", "import torch"],
-    "import adrgd and all public names": ["-c", "from adrgd import *"],
+    "import adrgd, with all but attacks": ["-c", "import adrgd; adrgd.maximize"],
 }
 
 
@@ -60,7 +60,7 @@ def main(options: Options) -> None:
     print("| start of | seconds | times `python -c pass` |\n|---|---:|---:|")
     for name, median in medians.items():
         print(f"| {name} | {median:.2f} | {median / plain:.1f} |")
-    more = medians["import adrgd and all public names"] - medians["import torch"]
+    more = medians["import adrgd, with all but attacks"] - medians["import torch"]
     print(f"\nimporting adrgd adds {more:.2f} s to importing torch")
     kept = {name: round(median, 3) for name, median in medians.items()}
     options.out.write_text(json.dumps({"rounds": options.rounds, "seconds": kept}, indent=1) + "\n", encoding="utf-8")

@@ -1,5 +1,10 @@
 """What `import adrgd` offers, by name; nothing else."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from adrgd.data import Images, load_data
 from adrgd.domain import Box, Everywhere, L0Ball, L1Ball, L2Ball, LinfBall, Masked
 from adrgd.errors import (
@@ -38,6 +43,19 @@ from adrgd.solvers import (
 )
 from adrgd.solvers.steps import Adam, GradientStep, Momentum, Normalised, Steepest
 
+if TYPE_CHECKING:
+    from adrgd.attacks import Attack, AttackResult, Standard, Threat, attack_batch
+
+ATTACKS = ("Attack", "AttackResult", "Standard", "Threat", "attack_batch")
+
+
+def __getattr__(name: str) -> Any:
+    """What belongs to attacks is imported when it is asked for."""
+    if name in ATTACKS:
+        return getattr(importlib.import_module("adrgd.attacks"), name)
+    raise AttributeError(f"module 'adrgd.api' has no attribute {name!r}")
+
+
 __all__ = [
     "ADRGD",
     "FGSM",
@@ -46,6 +64,8 @@ __all__ = [
     "Adam",
     "AdrgdError",
     "AdrgdWarning",
+    "Attack",
+    "AttackResult",
     "Box",
     "Classify",
     "DataError",
@@ -80,10 +100,13 @@ __all__ = [
     "SecantGates",
     "Solution",
     "Solver",
+    "Standard",
     "Status",
     "Steepest",
+    "Threat",
     "TrueGates",
     "UsageError",
+    "attack_batch",
     "count_neurons",
     "load_data",
     "load_model",

@@ -82,6 +82,13 @@ def maximize(
         UsageError, DomainError: the request is malformed.
         ModelError: the objective is random or mixes rows, holds a part in train mode, or lacks required gates.
         NonFiniteError: no row has a finite value. A single row that loses its own ends with `Status.NOT_FINITE`.
+
+    Example:
+        >>> import adrgd, torch
+        >>> box = adrgd.Box(torch.tensor([-1.0, -1.0]), torch.tensor([2.0, 3.0]))
+        >>> found = adrgd.maximize(lambda x: (x * x).sum(1), torch.zeros(1, 2), domain=box, solver="gd", restarts=8)
+        >>> found.x.tolist(), found.value.item()
+        ([[2.0, 3.0]], 13.0)
     """
     check_gradients("maximize")
     solver = GraduatedADR() if solver is None else as_solver(solver)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from adrgd.errors import AdrgdError
 from adrgd.gates import Gating
+from adrgd.shown import Shown
 
 
 class Status(IntEnum):
@@ -29,8 +30,8 @@ class Status(IntEnum):
         )[self]
 
 
-@dataclass(frozen=True)
-class Recorded:
+@dataclass(frozen=True, repr=False)
+class Recorded(Shown):
     """The best among the start and the points that a solver's own rule looks at.
 
     Attributes:
@@ -44,8 +45,8 @@ class Recorded:
     reached: Tensor
 
 
-@dataclass(frozen=True)
-class Solution:
+@dataclass(frozen=True, repr=False)
+class Solution(Shown):
     """What was found, row by row.
 
     Attributes:

@@ -24,7 +24,9 @@ def test_all_public_names_are_in_the_reference(room: str) -> None:
         pytest.importorskip("stable_baselines3")
     path = f"adrgd.{room}" if room else "adrgd"
     public = importlib.import_module(path if room else "adrgd.api").__all__
-    missing = [name for name in public if f"{path}.{name}" not in SHOWN and not name.isupper()]
+    places = [path, *(f"adrgd.{other}" for other in ROOMS if not room)]  # what `import adrgd` offers stands in its room
+    shown = [name for name in public if any(f"{place}.{name}" in SHOWN for place in places)]
+    missing = [name for name in public if name not in shown and not name.isupper()]
     assert not missing, f"add these to a page of docs/reference: {missing}"
 
 

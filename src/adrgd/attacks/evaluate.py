@@ -20,6 +20,7 @@ from adrgd.given import as_count, as_flag, as_integer, as_solver
 from adrgd.maximize import maximize
 from adrgd.models.outputs import Output
 from adrgd.objective import Score, find_loss
+from adrgd.shown import Shown
 from adrgd.solvers import GraduatedADR, Solver
 from adrgd.units import warn_of_grey, warn_of_reach
 
@@ -68,8 +69,8 @@ class Attack:
                 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class AttackResult:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class AttackResult(Shown):
     """One entry an image.
 
     Attributes:
@@ -137,6 +138,14 @@ def attack_batch(
         DataError: images leave the range, or labels are not classes of the model.
         ModelError: the logits are not finite, or not (B, C); a part of the model is in train mode; it is random, mixes
             rows, or takes batches of one size only.
+
+    Example:
+        >>> import adrgd
+        >>> model, data = adrgd.load_model("bundled:mnist-pgd"), adrgd.load_data("bundled:mnist", limit=20)
+        >>> attack = adrgd.Attack(threat=adrgd.Threat(norm="linf", eps=0.35), steps=5)
+        >>> found = adrgd.attack_batch(model, data.images, data.labels, attack)
+        >>> int(found.success.sum()), found.adversarial.shape
+        (20, torch.Size([20, 1, 28, 28]))
     """
     began = time.perf_counter()
     if not isinstance(attack, Attack):

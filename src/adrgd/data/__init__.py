@@ -39,6 +39,12 @@ def load_data(spec: str, *, limit: int | None = None, offset: int = 0) -> Images
 
     Raises:
         DataError: the spec has none of these forms, or the files are missing, damaged, empty or out of range.
+
+    Example:
+        >>> import adrgd
+        >>> data = adrgd.load_data("bundled:mnist", limit=3)
+        >>> data.images.shape, data.labels.tolist()
+        (torch.Size([3, 1, 28, 28]), [7, 2, 1])
     """
     if offset < 0 or (limit is not None and limit < 1):
         raise DataError(f"expected offset >= 0 and limit >= 1, found offset {offset} and limit {limit}; correct them")

@@ -53,6 +53,16 @@ def certify(
         progress: called before each batch with the state so far.
 
     An interrupt from the keyboard ends the search and returns the state so far.
+
+    Example:
+        >>> from torch import nn
+        >>> from adrgd.exact import certify, mlp_from_module
+        >>> net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
+        >>> for parameter in net.parameters():
+        ...     _ = nn.init.constant_(parameter, 0.5)
+        >>> found = certify(mlp_from_module(net), -1.0, 1.0)
+        >>> round(found.value, 6), found.proven
+        (3.5, True)
     """
     if mlp.outputs != 1:
         raise ModelError(

@@ -166,7 +166,13 @@ def find_layers(function: Callable[[Tensor], Any], x: Tensor, *, every: bool = F
 
 
 def count_neurons(function: Callable[[Tensor], Any], x: Tensor, layers: Layers = "all") -> int:
-    """The number of neurons of one row in the selected piecewise-linear layers of `function`, run on x (B, ...)."""
+    """The number of neurons of one row in the selected piecewise-linear layers of `function`, run on x (B, ...).
+
+    Example:
+        >>> import adrgd, torch
+        >>> adrgd.count_neurons(adrgd.load_model("bundled:mnist-pgd"), torch.zeros(2, 1, 28, 28))
+        8396
+    """
     among = find_layers(function, x)
     picked = select(layers, among)
     return sum(layer.neurons for layer in among if layer.number in picked)

@@ -17,6 +17,7 @@ from adrgd.latent.solvers import latent_solver
 from adrgd.maximize import maximize
 from adrgd.modes import check_mode
 from adrgd.rows import RowRandom
+from adrgd.shown import Shown
 from adrgd.solvers import Solver
 
 Generator = Callable[[Tensor], Tensor]
@@ -25,8 +26,8 @@ Generator = Callable[[Tensor], Tensor]
 SLACK = 0.01  # how far outside [0, 1] a generator's images may lie
 
 
-@dataclass(frozen=True)
-class Reconstruction:
+@dataclass(frozen=True, repr=False)
+class Reconstruction(Shown):
     """One entry a target.
 
     Attributes:
@@ -113,6 +114,13 @@ def invert(
         ModelError: the generator is in train mode, random, mixes the rows of a batch, fails, or its images are not
             in [0, 1] or of another shape.
         UsageError: the operator does not fit its images, or a setting makes no sense.
+
+    Example:
+        >>> import adrgd, torch
+        >>> generator = adrgd.load_model("bundled:mnist-vae")
+        >>> found = adrgd.latent.invert(generator, generator(torch.zeros(1, 20)), steps=60)
+        >>> found.z.shape, bool(found.residual < 0.01)
+        (torch.Size([1, 20]), True)
     """
     began = time.perf_counter()
     if prior < 0:

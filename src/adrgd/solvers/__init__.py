@@ -64,6 +64,11 @@ def make_solver(name: str) -> Solver:
 
     Raises:
         UsageError: unknown solver or preset.
+
+    Example:
+        >>> import adrgd
+        >>> adrgd.make_solver("pgd").step.schedule
+        'linear'
     """
     kind, _, variant = name.partition(":")
     if kind not in SOLVERS:

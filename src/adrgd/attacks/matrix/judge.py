@@ -14,7 +14,7 @@ from adrgd.errors import AdrgdError
 from adrgd.rows import column
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Checked(AttackResult):
     """What an attack achieved on one batch, judged by us; one entry an image.
 
