@@ -8,7 +8,7 @@ demo: .venv/.runtime  ## attack the bundled robust network and write a report
 	rm -rf runs/demo
 	$(BIN)/adrgd attack --model bundled:mnist-pgd --data bundled:mnist --limit 200 --norm linf --eps 0.3 --steps 50 --out runs/demo
 
-test: check  ## style, types, tests
+test: check docs  ## style, types, the site, tests
 	$(BIN)/pytest
 
 test-portable: .venv/.test  ## nightly: the tests as other machines would run them

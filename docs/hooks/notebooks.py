@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from nbconvert import MarkdownExporter
 
 
@@ -24,3 +26,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         text += f"\n\n---\n[The notebook itself]({Path(file.src_uri).name})\n"
         files.append(File.generated(config, f"notebooks/{name}.md", content=text))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Links to notebooks lead to their pages, but for the one at a page's own end."""
+    return re.sub(r"(\]\((?:[\w./-]*/)?\d[\w-]+)\.ipynb\)(?!\n*\Z)", r"\1.md)", markdown)
