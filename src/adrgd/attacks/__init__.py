@@ -1,8 +1,9 @@
 """Adversarial attacks on classifiers: a threat model, its evaluation over a data set, a run folder, a report."""
 
+from adrgd.attacks.certify import Certificate, Certifier
 from adrgd.attacks.equal_passes import steps_within
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import Threat
 
-__all__ = ["Attack", "AttackResult", "Standard", "Threat", "attack_batch", "steps_within"]
+__all__ = ["Attack", "AttackResult", "Certificate", "Certifier", "Standard", "Threat", "attack_batch", "steps_within"]

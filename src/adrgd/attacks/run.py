@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from adrgd.attacks.batches import Batch, Workers, attackable, split
+from adrgd.attacks.certify import certify_run, check_certifiable
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.gating import attack_gating, check_gates, facts
 from adrgd.attacks.report import write_report
@@ -40,6 +41,8 @@ def run_attack(
     advance: Advance | None = None,
     workers: Workers | None = None,
     require_gates: bool = False,
+    certify: float | None = None,
+    certified: Advance | None = None,
 ) -> dict[str, Any]:
     """Attack every image, save everything under `out`, and return the summary.
 
@@ -47,6 +50,8 @@ def run_attack(
     the first batch that is missing and ends with the same results.
 
     Args:
+        certify: seconds for each image that stands, to prove that it cannot be broken; None for no proofs.
+        certified: told the number of images that were looked at so, and how many of them are certified.
         workers: what works on the batches, e.g. `adrgd.attacks.ray_workers.RayWorkers()`; this process unless given.
 
         require_gates: stop if the solver is a gated one and an activation of the model has no gate.
@@ -56,6 +61,8 @@ def run_attack(
         RunFolderError: `out` belongs to another run, or is damaged.
         DataError: nothing is left to attack.
     """
+    if certify is not None:
+        check_certifiable(attack.threat, certify)
     model = Logits(model)
     given, images = len(images), attackable(images, attack.threat.target)
     few = probe(images.images).to(device)
@@ -83,6 +90,10 @@ def run_attack(
         summary |= {"gates": facts(gating)} | _unboxed(attack.threat, folder)
         if remark:
             summary["outputs"] = remark
+        if certify is not None:
+            summary["certificates"] = certify_run(
+                model, images, folder, attack.threat, seconds=certify, advance=certified
+            )
         folder.write_summary(summary)
         write_report(folder, images, table, summary)
     return summary

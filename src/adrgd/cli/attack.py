@@ -60,6 +60,8 @@ class Options:
     """Stop, instead of warning, when the solver is a gated one and an activation of the model has no gate."""
     keep_going: bool = False
     """Go on raising the loss of images that are broken already."""
+    certify: float | None = None
+    """Seconds for each image that stands, to prove that nothing in its ball breaks it (linf only)."""
     limit: int | None = None
     """The first N images only."""
     offset: int = 0
@@ -121,6 +123,8 @@ def attack(options: Options, chosen: Chosen) -> int:
             batch_size=options.batch_size, device=device, resume=run.resume, workers=workers,
             require_gates=options.require_gates,
             advance=lambda done, broken: bar.update(task, completed=done, description=f"{broken} broken"),
+            certify=options.certify,
+            certified=lambda done, proven: bar.update(task, completed=done, description=f"{proven} certified"),
         )  # fmt: skip
 
     words = f"results and report: {out}/report.html"
@@ -142,7 +146,7 @@ def _config(options: Options, attack: Attack, solver: Solver | Standard, device:
         "offset": options.offset, "threat": asdict(attack.threat), "solver": describe(solver, options.solver),
         "steps": attack.steps, "restarts": attack.restarts, "loss": attack.loss,
         "stop_at_success": attack.stop_at_success, "batch_size": options.batch_size, "seed": attack.seed,
-        "device": device,
+        "device": device, **({} if options.certify is None else {"certify": options.certify}),
     }  # fmt: skip
 
 
@@ -162,6 +166,7 @@ def _table(summary: dict[str, Any]) -> Table:
             **_recorded(summary),
             "clean accuracy": f"{summary['clean_accuracy']:.4f}",
             "robust accuracy": f"{summary['robust_accuracy']:.4f}",
+            **_certified(summary),
             "mean loss, clean -> adversarial": f"{summary['mean_clean_loss']:.4f} -> {summary['mean_loss']:.4f}",
             **({"ended early, not finite": f"{summary['not_finite']}"} if summary["not_finite"] else {}),
             "forward / backward passes": f"{summary['forward_passes']} / {summary['backward_passes']}",
@@ -178,6 +183,20 @@ def _unboxed(summary: dict[str, Any]) -> dict[str, str]:
         return {}
     low, high = summary["values"]
     return {"box": f"{summary['box_sentence']}; they go from {low:.3g} to {high:.3g}"}
+
+
+def _certified(summary: dict[str, Any]) -> dict[str, str]:
+    """How many images are known to be safe, where that was asked for."""
+    found = summary.get("certificates")
+    if found is None:
+        return {}
+    low, high = found["robust_accuracy_at_least"], found["robust_accuracy_at_most"]
+    why = "; ".join(["time", *found["reasons"]]) if found["undecided"] else ""
+    return {
+        "broken / certified / undecided": f"{found['broken']} / {found['certified']} / {found['undecided']}"
+        + (f"  ({why})" if why else ""),
+        "robust accuracy, certified": f"{low:.4f} to {high:.4f}",
+    }
 
 
 def _recorded(summary: dict[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from adrgd.bounds.reading import read_network
 from adrgd.errors import UsageError
 from adrgd.falsify.alternatives import TimeUpError
 from adrgd.falsify.claims import claims_of
@@ -104,7 +105,9 @@ def falsify(
         judged = given.eased(tolerance) if tolerance else given
         judge = _Judge(replay, given, tolerance)
         double = copy.deepcopy(net)
-        proof = Attempt(double, _zeros(net), lambda: claims_of(judged), lambda x: judge(x) is not None)
+        proof = Attempt(
+            lambda: read_network(double, _zeros(double)), lambda: claims_of(judged), lambda x: judge(x) is not None
+        )
         rounds = schedule() if turns is None else turns
         with torch.device(device):
             outcome = search(

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from adrgd.bounds.errors import NoBoundsError
-from adrgd.bounds.network import Matrices
-from adrgd.bounds.reading import read_network
+from adrgd.bounds.network import Matrices, Network
 from adrgd.proof.claims import Accept, Claims
 from adrgd.proof.input_split import InputSplit
 from adrgd.proof.neuron_split import NeuronSplit
@@ -36,17 +34,15 @@ class Splitting(Protocol):
 
 
 class Attempt:
-    """A proof of claims about a network, begun when it gets its first turn; it is found on the processor.
+    """A proof of claims about a network, both made when it gets its first turn; it is found on the processor.
 
     Attributes:
         reason: why there is, or will be, no proof; empty as long as there may be one.
         seconds: that it took so far.
     """
 
-    def __init__(
-        self, function: Callable[[Tensor], Tensor], example: Tensor, claims: Callable[[], Claims], accept: Accept
-    ) -> None:
-        self._given = function, example, claims, accept
+    def __init__(self, network: Callable[[], Network], claims: Callable[[], Claims], accept: Accept) -> None:
+        self._given = network, claims, accept
         self._proof: Splitting | None = None
         self._outcome = Outcome()
         self.reason, self.seconds = "", 0.0
@@ -88,23 +84,18 @@ class Attempt:
         self.seconds += time.monotonic() - began
 
     def _begin(self) -> Splitting:
-        function, example, claims, accept = self._given
-        return start(function, example, claims(), accept)
+        network, claims, accept = self._given
+        return start(network(), claims(), accept)
 
 
-def start(function: Callable[[Tensor], Tensor], example: Tensor, claims: Claims, accept: Accept) -> Splitting:
+def start(network: Network, claims: Claims, accept: Accept) -> Splitting:
     """The way to prove claims that suits the network.
 
-    Args:
-        function: in double precision; it treats the rows of a batch independently.
-        example: any input (1, *shape) of it.
-
     Raises:
-        NoBoundsError: the network has operators without bounds.
+        NoBoundsError: a claim says nothing of the outputs.
     """
     if not claims.counts.any(1).all():
         raise NoBoundsError("a case without constraints on the outputs cannot be refuted")
-    network = read_network(function, example)
     free = int((claims.boxes.upper - claims.boxes.lower > 1e-12).any(0).sum())
     if free <= FEW and isinstance(network, Matrices):
         return InputSplit(network, claims, accept)
