@@ -1,40 +1,29 @@
-"""A public name in code type links to its place in the reference, in docstrings and on every other page."""
+"""A name of the reference, in code type, links to its place there: in docstrings and on every other page."""
 
 from __future__ import annotations
 
-import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 from mkdocs.structure.pages import Page
 
-SOURCE = Path(__file__).resolve().parents[2] / "src" / "adrgd"
-ROOMS = ("attacks", "exact", "falsify", "latent", "rl", "training", "plot", "gates")
+REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 CODE = re.compile(
-    r"(<a\b[^>]*>(?:(?!</a>).)*</a>|<h\d\b.*?</h\d>|<pre\b.*?</pre>)|<code>([A-Za-z_.]+)(\(\))?</code>", re.DOTALL
+    r"(<a\b[^>]*>(?:(?!</a>).)*</a>|<h\d\b.*?</h\d>|<pre\b.*?</pre>)|<code>([\w.]+)(\(\))?</code>", re.DOTALL
 )
 
 
-def _exported(path: Path) -> list[str]:
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
-            return list(ast.literal_eval(node.value))
-    return []
-
-
 def _names() -> dict[str, str]:
-    """Each public name, alone and with its rooms, and where it is imported from."""
-    found: dict[str, str] = {}
-    for room in (*reversed(ROOMS), ""):
-        path = SOURCE / room / "__init__.py" if room else SOURCE / "api.py"
-        for name in _exported(path) if path.exists() else []:
-            full = f"adrgd.{room}.{name}" if room else f"adrgd.{name}"
-            found[name] = found[full] = full
-    return found
+    """Where each name of the reference stands, by its whole path and, if there is no second one, by its last part."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in sorted(REFERENCE.glob("*.md")))
+    paths = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
+    last = Counter(path.rpartition(".")[2] for path in paths)
+    short = {path.rpartition(".")[2]: path for path in paths if last[path.rpartition(".")[2]] == 1}
+    return short | {path: path for path in paths}
 
 
 NAMES = _names()
-NAMES |= {name: f"adrgd.attacks.minimum.{name}" for name in ("Minimum", "Smallest", "smallest_changes")}
 
 
 def on_page_content(content: str, page: Page, **_: object) -> str:
