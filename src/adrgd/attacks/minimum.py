@@ -1,36 +1,26 @@
-"""The smallest change of each image that breaks it: balls that shrink around each image until nothing is found.
-
-Each row has a radius of its own. A run inside it that breaks the image gives a new, smaller size; one that does not
-raises the bound below which nothing was found, which proves nothing. The next radius lies between the two. Runs end as
-soon as they succeed, so that most of them are short, and each goes on until its row has spent its passes. At the end
-the point is drawn towards the clean image as far as it stays broken.
-"""
+"""The smallest change of each image that breaks it, in any of the norms, within a number of passes."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from adrgd.attacks.case import Case, finite_logits
+from adrgd.attacks.case import finite_logits
 from adrgd.attacks.prepare import prepared
+from adrgd.attacks.shrinking import least_passes, search
 from adrgd.attacks.threat import Threat
-from adrgd.domain import Box, Domain, Norm, across, ball
 from adrgd.errors import UsageError
 from adrgd.given import as_count, as_integer, as_solver
-from adrgd.maximize import maximize
 from adrgd.models.outputs import Output
-from adrgd.objective import Score
+from adrgd.names import Norm
+from adrgd.objective import find_loss
 from adrgd.rows import column
 from adrgd.solvers import GraduatedADR, Solver
-
-FIRST: dict[str, float] = {"linf": 0.1, "l2": 0.1, "l1": 0.02}  # radius, as a share of the box's own size in that norm
-GROWTH = 2.0  # of a radius while nothing was found
-CLOSE = 1e-3  # relative: bounds this near to each other are met
-HALVINGS = 12  # of the way back to the clean image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +28,8 @@ class Minimum:
     """How to look for the smallest change.
 
     Attributes:
-        norm: "linf", "l2" or "l1".
-        passes: forward and backward passes an image, together; at least two a step.
+        norm: "linf", "l2", "l1", or "l0", the number of pixels (of coordinates, where inputs are no images).
+        passes: forward and backward passes an image, together; enough for a run at least.
         steps: iterations of each run, at most.
         solver: what moves the inputs inside each ball.
         lower, upper: the range of valid inputs.
@@ -50,7 +40,7 @@ class Minimum:
 
     norm: Norm = "l2"
     passes: int = 1000
-    steps: int = 40
+    steps: int = 25
     solver: Solver = field(default_factory=GraduatedADR)
     lower: float = 0.0
     upper: float = 1.0
@@ -59,48 +49,55 @@ class Minimum:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        threat = self.threat(1.0)
-        if threat.norm == "l0":
-            raise UsageError(
-                "expected the norm linf, l2 or l1 of a smallest change, found l0; give attack_batch a number"
-            )
-        object.__setattr__(self, "norm", threat.norm)
+        object.__setattr__(self, "norm", self.threat.norm)
         object.__setattr__(self, "solver", as_solver(self.solver))
         for name, check in (("passes", as_count), ("steps", as_count), ("seed", as_integer)):
             object.__setattr__(self, name, check(getattr(self, name), name))
-        if self.passes < 2 * self.steps:
+        find_loss(self.loss, targeted=False)
+        if self.passes < (least := least_passes(self.steps)):
             raise UsageError(
-                f"expected passes for one run of {self.steps} steps at least, that is {2 * self.steps}, found "
-                f"{self.passes}; raise passes or lower steps"
+                f"expected passes for one run of {self.steps} steps at least, that is {least}, found {self.passes}; raise "
+                "passes or lower steps"
             )
 
-    def threat(self, eps: float) -> Threat:
-        """What the attacker may do within a radius."""
-        return Threat(norm=self.norm, eps=eps, lower=self.lower, upper=self.upper, target=self.target)
+    @property
+    def threat(self) -> Threat:
+        """What the attacker may do, but for the size of a change: its eps says nothing."""
+        return Threat(norm=self.norm, eps=1.0, lower=self.lower, upper=self.upper, target=self.target)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Smallest:
     """One entry an image.
 
     Attributes:
-        adversarial: (B, ...) the nearest broken inputs found; the clean image where none was.
-        distance: (B,) their distance from the clean images, in float64; infinite where none was found, 0 where the
+        target: the class it was to become, -1 where any other will do.
+        clean_prediction, adversarial_prediction: the classes predicted before and after.
+        success: whether a broken input was found, judged on the one that is returned.
+        distance: of the nearest broken input found from the image, in float64; infinite where none was, 0 where the
             image was broken to begin with.
-        failed: (B,) the largest radius in which a run found nothing, 0 where every run found something.
-        forward_passes, backward_passes: (B,) spent.
+        failed: the largest radius in which a run found nothing, 0 where every run found something; no proof.
+        forward_passes, backward_passes: spent.
+        seconds: the batch's wall time divided by its images.
+        adversarial: (B, ...) the nearest broken inputs found; the clean image where none was.
     """
 
-    adversarial: Tensor
+    index: Tensor
+    label: Tensor
+    target: Tensor
+    clean_prediction: Tensor
+    adversarial_prediction: Tensor
+    success: Tensor
     distance: Tensor
     failed: Tensor
     forward_passes: Tensor
     backward_passes: Tensor
+    seconds: Tensor
+    adversarial: Tensor
 
-    @property
-    def success(self) -> Tensor:
-        """(B,) whether a broken input was found."""
-        return self.distance.isfinite()
+    def to(self, device: str) -> Self:
+        """The same on another device."""
+        return replace(self, **{name: value.to(device) for name, value in vars(self).items()})
 
     def robust_accuracy(self, eps: float) -> float:
         """The share of images of which nothing broken was found within this radius."""
@@ -122,111 +119,23 @@ def smallest_changes(
     Raises:
         UsageError, DataError, ModelError: as `attack_batch`.
     """
+    began = time.perf_counter()
     if not isinstance(minimum, Minimum):
         raise UsageError(f"minimum must be a Minimum such as Minimum(norm='l2'), found {minimum!r}")
     case = prepared(
-        "smallest_changes", model, images, labels, minimum.threat(1.0), loss=minimum.loss, seed=minimum.seed,
-        index=index, output=output, check=check,
+        "smallest_changes", model, images, labels, minimum.threat, loss=minimum.loss, seed=minimum.seed, index=index,
+        output=output, check=check,
     )  # fmt: skip
-    search = _Search(case, minimum)
-    while len(rows := search.unfinished()):
-        search.run(rows)
-    search.draw_in()
-    return search.found()
-
-
-class _Search:
-    """What is known of each of B images.
-
-    Attributes:
-        best: (B, ...) the nearest broken points.
-        above: (B,) their distances, infinite while there is none.
-        below: (B,) the largest radius in which nothing was found.
-        spent: (2, B) forward and backward passes.
-    """
-
-    def __init__(self, case: Case, minimum: Minimum) -> None:
-        self.case, self.minimum, self.runs = case, minimum, 0
-        clean = case.clean
-        width = minimum.upper - minimum.lower
-        self.whole = across(minimum.norm, width, clean.shape[1:])
-        self.best = clean.clone()
-        broken = case.broken(case.logits.argmax(1))
-        self.above = torch.where(broken, 0.0, torch.inf).double()
-        self.below = torch.zeros_like(self.above)
-        self.spent = torch.zeros(2, len(clean), dtype=torch.int64, device=clean.device)
-
-    def unfinished(self) -> Tensor:
-        """The positions of the images to go on with."""
-        found = self.above.isfinite()
-        close = found & (self.above - self.below <= CLOSE * self.above)
-        everything = ~found & (self.below >= self.whole)
-        paid = self.spent.sum(0) + 2 * self.minimum.steps > self.minimum.passes
-        positions: Tensor = (~(close | everything | paid)).nonzero()[:, 0]
-        return positions
-
-    def run(self, rows: Tensor) -> None:
-        """One run of each of these images inside a radius of its own."""
-        radius, case = self._radius(rows), self.case
-        x = self.best[rows]
-        solution = maximize(
-            _Clearly(case, rows), x, domain=self._ball(rows, radius), solver=self.minimum.solver,
-            steps=self.minimum.steps, seed=self.minimum.seed, identity=case.index[rows] + self.runs * 2**40,
-            first_restart=1 if self.runs % 2 else 0, check=False,
-        )  # fmt: skip
-        self.runs += 1
-        self.spent[:, rows] += torch.stack([solution.forwards, solution.backwards])
-        size = self._distance(rows, solution.x)
-        nearer = solution.reached & (size < self.above[rows])
-        self.best[rows] = torch.where(column(nearer, x), solution.x, x)
-        self.above[rows] = torch.where(nearer, size, self.above[rows])
-        self.below[rows] = torch.where(solution.reached, self.below[rows], radius.maximum(self.below[rows]))
-
-    def draw_in(self) -> None:
-        """Go back along the line to the clean image while the point stays broken."""
-        rows = (self.above.isfinite() & (self.above > 0)).nonzero()[:, 0]
-        if not len(rows):
-            return
-        clean, far = self.case.clean[rows], torch.ones(len(rows), dtype=self.best.dtype, device=self.best.device)
-        near, start = torch.zeros_like(far), self.best[rows]
-        for _ in range(HALVINGS):
-            middle = (near + far) / 2
-            with torch.no_grad():
-                logits = self.case.model(torch.lerp(clean, start, column(middle, start)))
-            broken = self.case.clearly_broken(logits, rows)
-            near, far = torch.where(broken, near, middle), torch.where(broken, middle, far)
-        self.spent[0, rows] += HALVINGS
-        point = torch.where(column(far < 1, start), torch.lerp(clean, start, column(far, start)), start)
-        self.best[rows], self.above[rows] = point, self._distance(rows, point)
-
-    def found(self) -> Smallest:
-        """What was found, judged once more as it is returned."""
-        broken = self.case.broken(finite_logits(self.case.model, self.best).argmax(1))
-        distance = torch.where(broken, self.above, torch.inf)
-        adversarial = torch.where(column(broken, self.best), self.best, self.case.clean)
-        return Smallest(adversarial, distance, self.below, *self.spent)
-
-    def _radius(self, rows: Tensor) -> Tensor:
-        above, below = self.above[rows], self.below[rows]
-        first = torch.full_like(below, FIRST[self.minimum.norm] * self.whole)
-        wider = torch.where(below > 0, below * GROWTH, first).clamp_max(self.whole)
-        return torch.where(above.isinf(), wider, (above + below) / 2)
-
-    def _ball(self, rows: Tensor, radius: Tensor) -> Domain:
-        return ball(self.minimum.norm, self.case.clean[rows], radius, Box(self.minimum.lower, self.minimum.upper))
-
-    def _distance(self, rows: Tensor, x: Tensor) -> Tensor:
-        return self.case.threat.distance(x, self.case.clean[rows])
-
-
-@dataclass(frozen=True)
-class _Clearly:
-    """The loss of the images at these positions, reached where they are broken by more than rounding."""
-
-    case: Case
-    image: Tensor
-
-    def __call__(self, x: Tensor, rows: Tensor) -> Score:
-        image = self.image[rows]
-        logits = self.case.model(x)
-        return Score(self.case.loss(logits, self.case.goal[image]), self.case.clearly_broken(logits, image))
+    before = case.logits.argmax(1)
+    found = search(case, solver=minimum.solver, steps=minimum.steps, passes=minimum.passes, seed=minimum.seed)
+    after = finite_logits(case.model, found.x).argmax(1)
+    broken = case.broken(after)
+    x = torch.where(column(broken, found.x), found.x, case.clean)
+    return Smallest(
+        index=case.index, label=case.labels,
+        target=torch.full_like(case.labels, -1) if case.target is None else case.target,
+        clean_prediction=before, adversarial_prediction=torch.where(broken, after, before), success=broken,
+        distance=torch.where(broken, case.threat.distance(x, case.clean), torch.inf), failed=found.failed,
+        forward_passes=found.forwards, backward_passes=found.backwards,
+        seconds=torch.full((len(x),), (time.perf_counter() - began) / max(1, len(x)), dtype=torch.float64), adversarial=x,
+    )  # fmt: skip

@@ -15,6 +15,7 @@ from adrgd.domain.protocol import Value
 from adrgd.errors import DomainError
 from adrgd.rows import column
 
+WIDER = 4.0  # than its scale is the noise of a ball that a box cuts: there a change may gather in few coordinates
 TOLERANCE = 1e-6  # how far outside its box a centre may lie before it is an error; up to there it is clipped
 
 
@@ -63,6 +64,15 @@ class BoundBall(ABC):
     centre: Tensor
     eps: Tensor
     box: BoundBox | None
+
+    @property
+    @abstractmethod
+    def scale(self) -> Tensor:
+        """The natural length of each coordinate."""
+
+    @property
+    def noise(self) -> Tensor:
+        return self.scale if self.box is None else WIDER * self.scale
 
     @abstractmethod
     def distance(self, x: Tensor) -> Tensor:

@@ -45,6 +45,10 @@ class BoundBox:
     def scale(self) -> Tensor:
         return self.reach
 
+    @property
+    def noise(self) -> Tensor:
+        return self.reach
+
     def project(self, x: Tensor) -> Tensor:
         return torch.minimum(torch.maximum(x, self.low), self.high)
 

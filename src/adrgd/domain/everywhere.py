@@ -29,6 +29,10 @@ class BoundEverywhere:
 
     scale: Tensor
 
+    @property
+    def noise(self) -> Tensor:
+        return self.scale
+
     def project(self, x: Tensor) -> Tensor:
         return x
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adrgd.domain.ball import ball, ball_as_given
+from adrgd.domain.ball import WIDER, ball, ball_as_given
 from adrgd.domain.box import BoundBox, Box
 from adrgd.domain.protocol import Value
 from adrgd.errors import DomainError
@@ -64,6 +64,10 @@ class BoundL0Ball:
         # as long, in the Euclidean norm, as k coordinates that move by half of their range
         most = self.centre[0, 0].numel() if self.pixels else self.centre[0].numel()
         return self.box.reach * column((self.k / most).sqrt(), self.centre).to(self.centre)
+
+    @property
+    def noise(self) -> Tensor:
+        return WIDER * self.scale
 
     def project(self, x: Tensor) -> Tensor:
         """Nearest is the point that keeps the k changes whose loss would cost most."""

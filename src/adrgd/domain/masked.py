@@ -53,6 +53,10 @@ class BoundMasked:
     def scale(self) -> Tensor:
         return torch.where(self.free, self.inner.scale, 0)
 
+    @property
+    def noise(self) -> Tensor:
+        return torch.where(self.free, self.inner.noise, 0)
+
     def project(self, x: Tensor) -> Tensor:
         return self._held(self.inner.project(self._held(x)))
 

@@ -22,7 +22,11 @@ class BoundDomain(Protocol):
 
     @property
     def scale(self) -> Tensor:
-        """The natural length of each coordinate: probes are drawn with this standard deviation. Broadcasts to x."""
+        """The natural length of each coordinate: as long as a radius, spread over all of them. Broadcasts to x."""
+
+    @property
+    def noise(self) -> Tensor:
+        """The deviation of probes, and of the noise whose gates are graduated, in each coordinate. Broadcasts to x."""
 
     def project(self, x: Tensor) -> Tensor:
         """The nearest point of the domain for each row."""

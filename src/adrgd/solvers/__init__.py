@@ -22,6 +22,7 @@ from adrgd.solvers.smoothed import LeakyGates, LeakyPGD, SigmoidGates, SigmoidPG
 from adrgd.solvers.solver import Solver, StepRule, TrueGates, gating
 from adrgd.solvers.steps import (
     Adam,
+    Euclidean,
     GradientStep,
     Momentum,
     NoisyNormalised,
@@ -56,6 +57,7 @@ STEPS: dict[str, Callable[[], StepRule]] = {
     "noisy": NoisyNormalised,
     "perturbed": Perturbed,
     "occupation": OccupationTime,
+    "euclidean": Euclidean,
 }
 
 
@@ -101,6 +103,7 @@ __all__ = [
     "SOLVERS",
     "STEPS",
     "Adam",
+    "Euclidean",
     "GradientStep",
     "GraduatedADR",
     "GraduatedGates",

@@ -163,7 +163,7 @@ class GraduatedGates(NoisyGates):
             state.remember(k, square.lerp_(state.square(k), self.memory) if known else square)
             return call.answer(call.phi.value(h) + call.phi.soft(h, state.inverse[k], left).push(difference))
 
-        v = problem.random.normal(tuple(x.shape[1:]), "probe", t, x.dtype) * problem.domain.scale
+        v = problem.random.normal(tuple(x.shape[1:]), "probe", t, x.dtype) * problem.domain.noise
         with torch.no_grad(), Gates(carry, state.layers):
             problem.score(x + v)
 

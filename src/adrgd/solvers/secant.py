@@ -52,7 +52,7 @@ class SecantGates(NoisyGates):
         layers, flat = self.look(problem, x)
         h: list[Tensor] = []
         if flat:  # true gates would lead nowhere: a random step is as good a first one as any, for one forward pass
-            x = x + problem.random.normal(tuple(x.shape[1:]), "probe", 0, x.dtype) * problem.domain.scale
+            x = x + problem.random.normal(tuple(x.shape[1:]), "probe", 0, x.dtype) * problem.domain.noise
             with torch.no_grad(), Gates(noting(h), layers):
                 problem.score(x)
         return Travel(self.first_sigma(problem, x), x, h, [], layers, flat)
@@ -68,7 +68,7 @@ class SecantGates(NoisyGates):
                 score, gradient, *_ = TrueGates().evaluate(problem, x, None, t)
             return Evaluation(score, gradient, replace(state, x=x, h=h))
         tiny = torch.finfo(x.dtype).tiny  # a coordinate that cannot move has no length
-        moved = ((x - state.x) / problem.domain.scale.clamp_min(tiny)).flatten(1).square().mean(1)
+        moved = ((x - state.x) / problem.domain.noise.clamp_min(tiny)).flatten(1).square().mean(1)
         square: list[Tensor] = []
 
         def slope(call: Call) -> Slope:

@@ -50,6 +50,24 @@ class Steepest(_Scheduled):
         return torch.add(x, problem.domain.steepest(gradient, x), alpha=self.length * self.decay(problem, t)), None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Euclidean(_Scheduled):
+    """Along the gradient itself, as far as the domain's natural lengths of all coordinates together.
+
+    In a ball whose steepest steps move few coordinates, these move all, and fit the sizes of the changes to each other.
+
+    Attributes:
+        length: of the first step, in radii of the domain.
+    """
+
+    length: float = 1.0
+    schedule: Schedule = "linear"
+
+    def move(self, problem: Problem, x: Tensor, gradient: Tensor, state: object, t: int) -> tuple[Tensor, object]:
+        reach = norm(problem.domain.scale.expand_as(x)) * self.length * self.decay(problem, t)
+        return x + unit(gradient) * column(reach, x), None
+
+
 FROM_TWO_RADII = Steepest(length=2.0, schedule="linear")
 """The steps that every gate rule is given unless told otherwise, so that only the gates differ."""
 
