@@ -125,8 +125,8 @@ def markdown(results: dict[str, dict[str, dict[str, Any]]], passes: int) -> str:
     """A line an attack, over the images that all attacks of a place have looked at."""
     lines = [
         "# The smallest change that breaks an image", "",
-        f"{platform.machine()}, torch {torch.__version__}, one thread; {passes} passes an image for everyone. Median and "
-        "mean of the distance, the mean of what was found. Excess: by how much an image's distance exceeds the least "
+        f"{platform.machine()}, torch {torch.__version__}, one thread; {passes} passes an image for everyone. Median "
+        "and mean of the distance, the mean of what was found. Excess: by how much a distance exceeds the least "
         "that any line found, median and mean; images that a line did not break are left out of its mean.", "",
         "| network, norm | attack | found | median | mean | excess, median | mean | seconds an image |",
         "|---|---|---|---|---|---|---|---|",

@@ -35,8 +35,9 @@ def chart(
     limits: tuple[float, float] | None = None,
     log: bool = False,
     log_x: bool = False,
+    whole: bool = True,
 ) -> str:
-    """Curves over x as an SVG element; a legend when there is more than one."""
+    """Curves over x as an SVG element; a legend when there is more than one. `whole`: x are whole numbers."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -49,7 +50,7 @@ def chart(
     axes.set_xlabel(xlabel)
     if log_x:
         axes.set_xscale("log")
-    else:
+    elif whole:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(ylabel)
     if limits is not None:

@@ -237,3 +237,30 @@ def test_gates_stand_in_the_summary_and_can_be_required(tmp_path: Path, capsys: 
     smooth = ["attack", "--model", "bundled:mnist-convnext", *short, "--solver", "adr:paper-mnist-untargeted"]
     assert run([*smooth, "--out", str(tmp_path / "b")]) == 2
     assert "gates are required, and" in capsys.readouterr().err
+
+
+MINIMUM = [*BASE[:5], "--minimum", "--norm", "l0", "--limit", "3", "--passes", "120"]
+
+
+def test_smallest_changes_and_their_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*MINIMUM, "--json", "--out", str(tmp_path / "run")]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["found"] == 3
+    assert summary["median"] == int(summary["median"])
+    assert run(["check", str(tmp_path / "run")]) == 0
+    assert "3 of them broken: nothing is wrong" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([*MINIMUM, "--eps", "0.1"], "--eps has no meaning with --minimum"),
+        ([*MINIMUM, "--restarts", "3"], "--restarts has no meaning with --minimum"),
+        ([*MINIMUM, "--box", "none"], "leave --box none out"),
+        ([*MINIMUM, "--solver", "standard"], "found standard"),
+        (BASE[:5], "expected --eps, the largest perturbation, or --minimum"),
+    ],
+)
+def test_flags_that_exclude_each_other(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 2
+    assert sentence in capsys.readouterr().err

@@ -76,7 +76,7 @@ ATTACK = ["attack", "--model", "bundled:mnist-pgd", "--data", "bundled:mnist"]
         ([*ATTACK, "--eps", ".1", "more"], "unknown option more"),
         ([*ATTACK, "--eps", ".1", "--budget", "9"], "--budget is a flag of --solver standard, and not of"),
         ([*ATTACK, "--eps", ".1", "--decay-rate", "9"], "--solver graduated-momentum, --step momentum, and not of"),
-        (["attack"], "missing: --model MODEL, --data DATA, --eps EPS"),
+        (["attack"], "missing: --model MODEL, --data DATA"),
         (["maximize"], "missing: MODEL, --lower X,..., --upper X,..."),
         (["evaluate", "--eps", "1/2", "x"], "missing: --models MODEL ..., --data DATA"),
         (["evaluate", "--models", "a", "--data", "b", "--eps", "1/2", "x"], "--eps: expected a number or a fraction"),

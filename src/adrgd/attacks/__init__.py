@@ -3,7 +3,20 @@
 from adrgd.attacks.certify import Certificate, Certifier
 from adrgd.attacks.equal_passes import steps_within
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
+from adrgd.attacks.minimum import Minimum, Smallest, smallest_changes
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import Threat
 
-__all__ = ["Attack", "AttackResult", "Certificate", "Certifier", "Standard", "Threat", "attack_batch", "steps_within"]
+__all__ = [
+    "Attack",
+    "AttackResult",
+    "Certificate",
+    "Certifier",
+    "Minimum",
+    "Smallest",
+    "Standard",
+    "Threat",
+    "attack_batch",
+    "smallest_changes",
+    "steps_within",
+]

@@ -24,6 +24,7 @@ from adrgd.objective import margin, targeted_margin
 
 Network = Callable[[Tensor], Tensor]
 
+COLUMNS = ("index", "label", "target", "success", "distance")
 BATCH = 128
 NAMED = 5  # images that a sentence names
 
@@ -149,6 +150,9 @@ def _look(
     bound, exact = threat.around(clean), threat.around(clean.double())
     inside = bound.bind(clean).contains(x) & exact.bind(clean.double()).contains(x.double())
     fault("lie outside their ball or box", known & ~inside)
+    if "distance" in batch:
+        off = (threat.distance(x, clean) - batch["distance"]).abs() > 1e-6 * (1 + batch["distance"].abs())
+        fault("have another distance than was recorded", known & batch["success"] & off)
     for network, points, name in ((single, x, "float32"), (double, x.double(), "float64")):
         if network is None:
             continue
@@ -180,7 +184,8 @@ def _saved(folder: Path) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         pairs = [(part, part.with_suffix(".safetensors")) for part in parts]
     for table, tensors in pairs:
         try:
-            columns = pq.read_table(table, columns=["index", "label", "target", "success"])
+            columns = pq.read_table(table)
+            columns = columns.select([name for name in COLUMNS if name != "distance" or name in columns.column_names])
             rows = {name: torch.from_numpy(columns[name].to_numpy().copy()) for name in columns.column_names}
             x = load_file(tensors)["adversarial"]
         except Exception as error:  # each format has errors of its own

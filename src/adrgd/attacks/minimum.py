@@ -137,5 +137,6 @@ def smallest_changes(
         clean_prediction=before, adversarial_prediction=torch.where(broken, after, before), success=broken,
         distance=torch.where(broken, case.threat.distance(x, case.clean), torch.inf), failed=found.failed,
         forward_passes=found.forwards, backward_passes=found.backwards,
-        seconds=torch.full((len(x),), (time.perf_counter() - began) / max(1, len(x)), dtype=torch.float64), adversarial=x,
+        seconds=torch.full((len(x),), (time.perf_counter() - began) / max(1, len(x)), dtype=torch.float64),
+        adversarial=x,
     )  # fmt: skip

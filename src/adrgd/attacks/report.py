@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +42,11 @@ def write_report(folder: RunFolder, images: Images, table: dict[str, Any], summa
         config=json.dumps(summary["config"], indent=2),
         success_curve=_success_curve(table, summary),
         loss_curve=_loss_curve(tensors["history"].numpy()),
-        cards=_cards(images, table, tensors["adversarial"]),
-    )
+        cards=cards(
+            images, table, tensors["adversarial"],
+            lambda row: _note(bool(table["success"][row]), int(table["first_success"][row])),
+        ),
+    )  # fmt: skip
     folder.write_text("report.html", page)
 
 
@@ -60,32 +64,35 @@ def _loss_curve(history: Any) -> str:
     return chart(range(history.shape[1]), {"": np.nanmean(finite, axis=0)}, xlabel="iteration", ylabel="mean best loss")
 
 
-def _cards(images: Images, table: dict[str, Any], adversarial: Tensor) -> list[Card]:
-    """Broken images that were classified rightly before come first, spread evenly over the run."""
+def cards(images: Images, table: dict[str, Any], adversarial: Tensor, note: Callable[[int], str]) -> list[Card]:
+    """Broken images that were classified rightly before come first, spread evenly over the run.
+
+    Args:
+        note: what is said of the image in this row of the table.
+    """
     right = table["clean_prediction"] == table["label"]
     interesting = np.flatnonzero(table["success"] & right)
     rest = np.flatnonzero(~(table["success"] & right))
     if len(interesting) > GALLERY:
         interesting = interesting[np.linspace(0, len(interesting) - 1, GALLERY).round().astype(int)]
     chosen = [*interesting, *rest][:GALLERY]
-    cards = []
+    found_cards = []
     for k in chosen:
         clean, found = images.images[k], adversarial[k]
-        first = int(table["first_success"][k])
-        cards.append(
+        found_cards.append(
             Card(
                 index=int(table["index"][k]),
                 label=_name(images, table["label"][k]),
                 before=_name(images, table["clean_prediction"][k]),
                 after=_name(images, table["adversarial_prediction"][k]),
-                note=_note(bool(table["success"][k]), first),
+                note=note(int(k)),
                 clean=data_url(clean),
                 change=data_url(shown_change(found - clean)),
                 adversarial=data_url(found),
                 broken=bool(table["success"][k]),
             )
         )
-    return cards
+    return found_cards
 
 
 def _note(broken: bool, first: int) -> str:

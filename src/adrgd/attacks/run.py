@@ -16,13 +16,16 @@ from adrgd.attacks.batches import Batch, Workers, attackable, split
 from adrgd.attacks.certify import certify_run, check_certifiable
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.gating import attack_gating, check_gates, facts
+from adrgd.attacks.minimum import Smallest
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
+from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import LEAVES, Threat
 from adrgd.data import Images
 from adrgd.errors import warn
 from adrgd.models.checks import check_model, probe, squashed
 from adrgd.models.outputs import Logits
+from adrgd.solvers import Solver
 
 Advance = Callable[[int, int], None]
 """Told the number of images done, and how many of them are broken, after each batch."""
@@ -65,31 +68,13 @@ def run_attack(
         check_certifiable(attack.threat, certify)
     model = Logits(model)
     given, images = len(images), attackable(images, attack.threat.target)
-    few = probe(images.images).to(device)
-    check_model(model, few)
-    with torch.no_grad():
-        remark = squashed(model(few))
-    if remark:
-        warn(remark)
-    gating = attack_gating(model, few, attack.solver)
-    if require_gates:
-        check_gates(gating)
+    seen = looked_at(model, images, attack.solver, device, require_gates=require_gates)
     with RunFolder(out, config, resume=resume) as folder:
-        waiting = [batch for batch in split(images, batch_size) if not folder.done(batch.start)]
-        done, broken = len(images) - sum(map(len, waiting)), 0
+        waiting = left(folder, images, batch_size)
         work = _in_turn(model, attack, waiting, device) if workers is None else workers(model, attack, waiting)
-        with closing(work) as results:
-            for batch, result in results:
-                folder.save(batch.start, result)
-                done, broken = done + len(batch), broken + int(result.success.sum())
-                if advance is not None:
-                    advance(done, broken)
-        folder.merge()
-        table = folder.results()
+        table = fill(folder, work, len(images) - sum(map(len, waiting)), advance)
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks()
-        summary |= {"gates": facts(gating)} | _unboxed(attack.threat, folder)
-        if remark:
-            summary["outputs"] = remark
+        summary |= seen | _unboxed(attack.threat, folder)
         if certify is not None:
             summary["certificates"] = certify_run(
                 model, images, folder, attack.threat, seconds=certify, advance=certified
@@ -97,6 +82,45 @@ def run_attack(
         folder.write_summary(summary)
         write_report(folder, images, table, summary)
     return summary
+
+
+def looked_at(
+    model: nn.Module, images: Images, solver: Solver | Standard, device: str, *, require_gates: bool
+) -> dict[str, Any]:
+    """See that a model can be attacked; what its summary says of the gates, and of outputs that are probabilities."""
+    few = probe(images.images).to(device)
+    check_model(model, few)
+    with torch.no_grad():
+        remark = squashed(model(few))
+    if remark:
+        warn(remark)
+    gating = attack_gating(model, few, solver)
+    if require_gates:
+        check_gates(gating)
+    return {"gates": facts(gating)} | ({"outputs": remark} if remark else {})
+
+
+def left(folder: RunFolder, images: Images, batch_size: int) -> list[Batch]:
+    """The batches that are not finished."""
+    return [batch for batch in split(images, batch_size) if not folder.done(batch.start)]
+
+
+def fill(
+    folder: RunFolder,
+    work: Generator[tuple[Batch, AttackResult]] | Generator[tuple[Batch, Smallest]],
+    done: int,
+    advance: Advance | None,
+) -> dict[str, Any]:
+    """Save each batch as it is finished, and join them; the columns of the whole."""
+    broken = 0
+    with closing(work) as results:
+        for batch, result in results:
+            folder.save(batch.start, result)
+            done, broken = done + len(batch), broken + int(result.success.sum())
+            if advance is not None:
+                advance(done, broken)
+    folder.merge()
+    return folder.results()
 
 
 def _in_turn(

@@ -23,10 +23,11 @@ import torch
 from safetensors.torch import load_file, save
 
 from adrgd.attacks.evaluate import AttackResult
+from adrgd.attacks.minimum import Smallest
 from adrgd.reading import read_table
 from adrgd.runs import Run
 
-TENSORS = ("adversarial", "history")  # kept as tensors; every other field is a column of the table
+TENSORS = ("adversarial", "history")  # kept as tensors where there are such; every other field is a column of the table
 
 RESULTS, ADVERSARIAL, SUMMARY = "results.parquet", "adversarial.safetensors", "summary.json"
 
@@ -46,10 +47,12 @@ class RunFolder(Run):
         table, tensors = map(self.has, _names(start))
         return self.finished or (table and tensors)
 
-    def save(self, start: int, result: AttackResult) -> None:
+    def save(self, start: int, result: AttackResult | Smallest) -> None:
         """Write one finished batch."""
         table, tensors = _names(start)
-        self.write_bytes(tensors, save({name: getattr(result, name).cpu().contiguous() for name in TENSORS}))
+        self.write_bytes(
+            tensors, save({name: value.cpu().contiguous() for name, value in fields(result).items() if name in TENSORS})
+        )
         self._write_table(table, pa.table({name: value.cpu().numpy() for name, value in columns(result).items()}))
 
     def merge(self) -> None:
@@ -60,7 +63,7 @@ class RunFolder(Run):
             tables = [self.read(name, read_table) for name in parts if name.endswith(".parquet")]
             tensors = [self.read(name, load_file) for name in parts if name.endswith(".safetensors")]
             table = _joined(tables)
-            joined = {name: torch.cat([part[name] for part in tensors]) for name in TENSORS}
+            joined = {name: torch.cat([part[name] for part in tensors]) for name in tensors[0]}
             del tensors
             joined["index"] = torch.from_numpy(table["index"].to_numpy().copy())
             self.write_bytes(ADVERSARIAL, save(joined))
@@ -86,10 +89,15 @@ class RunFolder(Run):
             pq.write_table(table, stream)
 
 
-def columns(result: AttackResult) -> dict[str, torch.Tensor]:
+def columns(result: AttackResult | Smallest) -> dict[str, torch.Tensor]:
     """The fields with one number an image, in the order of the table, without those that the attack lacks."""
+    return {name: value for name, value in fields(result).items() if name not in TENSORS}
+
+
+def fields(result: AttackResult | Smallest) -> dict[str, torch.Tensor]:
+    """All of them that the attack has."""
     found = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
-    return {name: value for name, value in found.items() if name not in TENSORS and value is not None}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from adrgd.attacks.evaluate import Attack
     from adrgd.attacks.standard import Standard
+    from adrgd.data import Images
+    from adrgd.models import Model
     from adrgd.solvers import Solver
 
 DESCRIPTION = "Attack a classifier over a data set. Every image found is checked to lie inside its ball and its box."
@@ -37,8 +39,12 @@ class Options:
     """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
     norm: Norm = "linf"
     """How the size of a perturbation is measured; l0 counts the pixels that change."""
-    eps: float
+    eps: float | None = None
     """The largest perturbation."""
+    minimum: bool = False
+    """Look for the smallest change of each image instead, within --passes; there is no --eps then."""
+    passes: int = 1000
+    """Forward and backward passes an image, together, for --minimum."""
     box: BoxName = "data"
     """data: perturbed images stay in [0, 1]; none: the ball alone bounds them, and they may leave it."""
     solver: str = "graduated"
@@ -85,30 +91,28 @@ def command(argv: list[str]) -> int:
 
 def attack(options: Options, chosen: Chosen) -> int:
     """Attack, into a folder."""
+    if options.minimum:
+        from adrgd.cli.attack_minimum import minimum
+
+        return minimum(options, chosen)
+    if options.eps is None:
+        raise UsageError("expected --eps, the largest perturbation, or --minimum for the smallest one of each image")
     from adrgd.attacks.evaluate import Attack
     from adrgd.attacks.ray_workers import RayWorkers
     from adrgd.attacks.run import run_attack
     from adrgd.attacks.threat import Threat, of_box
-    from adrgd.data import load_data
-    from adrgd.models import load_model
 
     run, solver = options.run, chosen.make()
     run.begin()
     positive(options.batch_size, "batch-size")
     device = usable_device(run.device)
-    threat = Threat(norm=options.norm, eps=options.eps, target=_target(options), **of_box({"box": options.box}))
+    threat = Threat(norm=options.norm, eps=options.eps, target=target(options), **of_box({"box": options.box}))
     attack = Attack(
         threat=threat, solver=solver, steps=positive(options.steps, "steps"),
         restarts=positive(options.restarts, "restarts"), loss=options.loss, seed=run.seed,
         stop_at_success=not options.keep_going,
     )  # fmt: skip
-    images = load_data(options.data, limit=options.limit, offset=options.offset)
-    model = load_model(options.model, device=device, trust=options.trust)
-    if model.input_shape is not None and tuple(model.input_shape) != tuple(images.images.shape[1:]):
-        raise UsageError(
-            f"{options.model} takes inputs of shape {tuple(model.input_shape)}, but {options.data} holds images of "
-            f"shape {tuple(images.images.shape[1:])}; choose a model and data that belong together"
-        )
+    model, images = subject(options, device)
     workers = None
     if options.ray is not None:
         workers = RayWorkers(
@@ -131,7 +135,31 @@ def attack(options: Options, chosen: Chosen) -> int:
     return run.carry_out(work, out, show=lambda summary: [_table(summary)], results=words)
 
 
-def _target(options: Options) -> Any:
+def subject(options: Options, device: str) -> tuple[Model, Images]:
+    """The model and the images, which belong together.
+
+    Raises:
+        UsageError: they do not.
+    """
+    from adrgd.data import load_data
+    from adrgd.models import load_model
+
+    images = load_data(options.data, limit=options.limit, offset=options.offset)
+    model = load_model(options.model, device=device, trust=options.trust)
+    if model.input_shape is not None and tuple(model.input_shape) != tuple(images.images.shape[1:]):
+        raise UsageError(
+            f"{options.model} takes inputs of shape {tuple(model.input_shape)}, but {options.data} holds images of "
+            f"shape {tuple(images.images.shape[1:])}; choose a model and data that belong together"
+        )
+    return model, images
+
+
+def target(options: Options) -> Any:
+    """What the images are to become, as a `Threat` takes it.
+
+    Raises:
+        UsageError: the flags exclude each other.
+    """
     if options.targeted is None:
         return None
     if options.untargeted:
@@ -141,12 +169,19 @@ def _target(options: Options) -> Any:
 
 def _config(options: Options, attack: Attack, solver: Solver | Standard, device: str) -> dict[str, Any]:
     """Everything that decides the result; a run can only go on under the same."""
+    return shared(options, device) | {
+        "threat": asdict(attack.threat), "solver": describe(solver, options.solver),
+        "steps": attack.steps, "restarts": attack.restarts, "loss": attack.loss,
+        "stop_at_success": attack.stop_at_success, "seed": attack.seed,
+        **({} if options.certify is None else {"certify": options.certify}),
+    }  # fmt: skip
+
+
+def shared(options: Options, device: str) -> dict[str, Any]:
+    """What decides the result of any attack."""
     return {
         "adrgd": __version__, "model": options.model, "data": options.data, "limit": options.limit,
-        "offset": options.offset, "threat": asdict(attack.threat), "solver": describe(solver, options.solver),
-        "steps": attack.steps, "restarts": attack.restarts, "loss": attack.loss,
-        "stop_at_success": attack.stop_at_success, "batch_size": options.batch_size, "seed": attack.seed,
-        "device": device, **({} if options.certify is None else {"certify": options.certify}),
+        "offset": options.offset, "batch_size": options.batch_size, "device": device,
     }  # fmt: skip
 
 
@@ -154,7 +189,7 @@ def _table(summary: dict[str, Any]) -> Table:
     (low, high), config = summary["success_interval_95"], summary["config"]
     gates = summary.get("gates")
     rows = (
-        _working(config["solver"])
+        working(config["solver"])
         | ({"gates": gates["sentence"]} if gates else {})
         | _unboxed(summary)
         | {
@@ -207,7 +242,7 @@ def _recorded(summary: dict[str, Any]) -> dict[str, str]:
     return {"success rate, recorded as released": f"{summary['recorded_success_rate']:.4f}  ({low:.3f} to {high:.3f})"}
 
 
-def _working(solver: dict[str, Any]) -> dict[str, str]:
+def working(solver: dict[str, Any]) -> dict[str, str]:
     """What moved the inputs, as it took effect: an ensemble's budget, or the gates and the step with its length."""
     if "budget" in solver:
         return {"budget, passes an image": f"{solver['budget']}"}

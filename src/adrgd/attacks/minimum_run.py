@@ -1,0 +1,119 @@
+"""The smallest change of every image of a data set, batch by batch into a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from adrgd.attacks.batches import Batch, attackable
+from adrgd.attacks.minimum import Minimum, Smallest, smallest_changes
+from adrgd.attacks.report import cards
+from adrgd.attacks.run import Advance, fill, left, looked_at
+from adrgd.attacks.run_folder import RunFolder
+from adrgd.data import Images
+from adrgd.models.outputs import Logits
+from adrgd.page import chart, render
+
+POINTS = 200  # of the curve
+
+
+def run_minimum(
+    model: nn.Module,
+    images: Images,
+    minimum: Minimum,
+    out: Path,
+    *,
+    config: dict[str, Any],
+    batch_size: int = 128,
+    device: str = "cpu",
+    resume: bool = False,
+    advance: Advance | None = None,
+    require_gates: bool = False,
+) -> dict[str, Any]:
+    """Look for the smallest change of every image, save everything under `out`, and return the summary.
+
+    Goes on where it was stopped, as `run_attack` does, and raises what it raises.
+    """
+    model = Logits(model)
+    given, images = len(images), attackable(images, minimum.target)
+    seen = looked_at(model, images, minimum.solver, device, require_gates=require_gates)
+    with RunFolder(out, config, resume=resume) as folder:
+        waiting = left(folder, images, batch_size)
+        table = fill(folder, _in_turn(model, minimum, waiting, device), len(images) - sum(map(len, waiting)), advance)
+        summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks() | seen
+        folder.write_summary(summary)
+        _report(folder, images, table, summary)
+    return summary
+
+
+def _in_turn(
+    model: nn.Module, minimum: Minimum, batches: Sequence[Batch], device: str
+) -> Generator[tuple[Batch, Smallest]]:
+    for batch in batches:
+        images, labels = batch.images.to(device), batch.labels.to(device)
+        yield batch, smallest_changes(model, images, labels, minimum, index=batch.index, check=False)
+
+
+def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipped: int = 0) -> dict[str, Any]:
+    """The figures of a finished run in the folder `out`; `skipped` images already had the target class.
+
+    Images that were broken to begin with have the distance 0 and count in the median, not in the mean. Where less than
+    half of the images were broken there is no median.
+    """
+    distance = table["distance"]
+    moved = distance[np.isfinite(distance) & (distance > 0)]
+    eps, share = curve(distance, counted=config["norm"] == "l0")
+    median = float(np.median(distance))
+    return {
+        "images": len(distance),
+        "skipped": skipped,
+        "broken_already": int((distance == 0).sum()),
+        "found": int(table["success"].sum()),
+        "median": median if np.isfinite(median) else None,
+        "mean": float(moved.mean()) if len(moved) else None,
+        "least": float(moved.min()) if len(moved) else None,
+        "largest": float(moved.max()) if len(moved) else None,
+        "curve": {"eps": eps, "robust_accuracy": share},
+        "forward_passes": int(table["forward_passes"].sum()),
+        "backward_passes": int(table["backward_passes"].sum()),
+        "seconds": round(float(table["seconds"].sum()), 3),
+        "seed": config["seed"],
+        "out": str(out),
+        "config": config,
+    }
+
+
+def curve(distance: Any, *, counted: bool) -> tuple[list[float], list[float]]:
+    """Radii from 0 on, whole numbers if they are counted, and the share of images that nothing broke within each."""
+    found = distance[np.isfinite(distance)]
+    most = float(found.max()) if len(found) else 1.0
+    eps = np.arange(most + 2) if counted else np.linspace(0, 1.05 * most or 1.0, POINTS)
+    return eps.tolist(), [float((distance > radius).mean()) for radius in eps]
+
+
+def _report(folder: RunFolder, images: Images, table: dict[str, Any], summary: dict[str, Any]) -> None:
+    """Write report.html from a finished run's own files."""
+    norm, line = summary["config"]["norm"], summary["curve"]
+
+    def note(row: int) -> str:
+        if not table["success"][row]:
+            return "nothing found"
+        size = table["distance"][row]
+        return f"{size:.4g} in {norm}" if size else "wrong already"
+
+    page = render(
+        "attacks/minimum.html.j2",
+        summary=summary,
+        config=json.dumps(summary["config"], indent=2),
+        curve=chart(
+            line["eps"], {"": line["robust_accuracy"]}, xlabel=f"eps, {norm}", ylabel="robust accuracy",
+            limits=(0.0, 1.0), whole=norm == "l0",
+        ),
+        cards=cards(images, table, folder.tensors()["adversarial"], note),
+    )  # fmt: skip
+    folder.write_text("report.html", page)
