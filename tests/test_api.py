@@ -63,7 +63,7 @@ class Given:
         call = {name: settings.pop(name) for name in list(settings) if name in ("index", "output")}
         if self.minimum:
             x, y = self.x if x is None else x, self.y if y is None else y
-            found = smallest_changes(net or self.net, x, y, Minimum(passes=12, steps=3, **settings), **call)
+            found = smallest_changes(net or self.net, x, y, Minimum(passes=24, steps=3, **settings), **call)
             return found.adversarial
         attack = Attack(threat=threat, **({"steps": 3} | settings))
         x, y = self.x if x is None else x, self.y if y is None else y
@@ -259,7 +259,7 @@ WRONG: dict[str, tuple[Case, str]] = {
     "a callback that is none": (lambda g: g.search(on_iteration=3), "on_iteration must be a function"),
     "a budget in words": (lambda g: Standard(budget="much"), "budget must be a whole number"),  # type: ignore[arg-type]
     "no smallest change": (lambda g: smallest_changes(g.net, g.x, g.y, None), "must be a Minimum"),  # type: ignore[arg-type]
-    "too few passes": (lambda g: Minimum(passes=10), "for one run of 40 steps at least, that is 80, found 10"),
+    "too few passes": (lambda g: Minimum(passes=10), "for one run of 25 steps at least, that is 69, found 10"),
     "no attack": (lambda g: attack_batch(g.net, g.x, g.y, None), "attack must be an Attack"),  # type: ignore[arg-type]
     "an objective that is none": (lambda g: g.search(3), "the objective must be a function of x"),
     "too few positions": (lambda g: g.attack(index=[1, 2]), "expected one index for each of 8 images"),

@@ -56,8 +56,8 @@ class Minimum:
         find_loss(self.loss, targeted=False)
         if self.passes < (least := least_passes(self.steps)):
             raise UsageError(
-                f"expected passes for one run of {self.steps} steps at least, that is {least}, found {self.passes}; raise "
-                "passes or lower steps"
+                f"expected passes for one run of {self.steps} steps at least, that is {least}, found {self.passes}; "
+                "raise passes or lower steps"
             )
 
     @property
