@@ -128,6 +128,27 @@ def test_a_budget_that_pays_for_nothing_is_refused() -> None:
         Standard(budget=10)
 
 
+def walked(problem: Problem, part: slice) -> AttackResult:
+    index = torch.arange(40)[part]
+    solver = Standard(budget=2000, walk=0.5)
+    single = Attack(threat=Threat(eps=EPS), solver=solver)
+    return attack_batch(problem.net, problem.images[part], problem.labels[part], single, index=index)
+
+
+def test_a_walk_keeps_to_the_budget_and_to_its_image(problem: Problem) -> None:
+    whole, part = walked(problem, slice(0, 40)), walked(problem, slice(20, 30))
+    assert (spent(whole) <= 2000).all()
+    assert torch.equal(spent(part), spent(whole)[20:30])
+    torch.testing.assert_close(part.adversarial, whole.adversarial[20:30])
+    assert (whole.distance <= EPS).all()
+
+
+@pytest.mark.parametrize("walk", [-0.1, 1.0, float("nan")])
+def test_a_share_is_a_share(walk: float) -> None:
+    with pytest.raises(UsageError, match="share of the budget"):
+        Standard(walk=walk)
+
+
 def test_names() -> None:
     assert find_attacker("standard") == Standard()
     assert type(find_attacker("pgd")).__name__ == "PGD"

@@ -11,7 +11,7 @@ from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case
 from adrgd.maximize import maximize
 from adrgd.objective import Score
-from adrgd.rows import RowRandom
+from adrgd.rows import RowRandom, column
 from adrgd.solvers import GraduatedADR
 from adrgd.solvers.solver import Objective
 
@@ -22,6 +22,7 @@ START = 3  # passes of a row besides those of its iterations: the first probe, a
 FEWEST = 10  # iterations that are worth a run
 FREE = 0.1  # the share of the budget that any image may spend
 NEAR = 0.4  # of the clean image's margin: how near an image must have come to spend more; less, the more is spent
+FLOOR = 0.05  # of the clean logits' range: what counts as the margin of an image that is hardly told from another class
 
 
 class Lanes:
@@ -29,8 +30,9 @@ class Lanes:
 
     Attributes:
         everyone: (B,) all positions in the batch.
-        clean_margin: (B,) how far the clean images are from the goal, negative.
+        size: (B,) how far the clean images are from the goal, as far as that says anything (see `FLOOR`).
         margin: (B,) the largest margin met since.
+        nearest: (B, ...) where it was met.
         at_once: rows that are worked on together; it follows from the images' size alone, as the number of rows must
             not depend on the batch.
     """
@@ -40,8 +42,10 @@ class Lanes:
         self.runs = self.iterations = 0
         self.at_once = max(1, AT_ONCE // max(1, case.clean[0].numel())) if len(case.clean) else 1
         self.everyone = torch.arange(len(case.clean), device=case.clean.device)
-        self.clean_margin = case.margin(case.logits, self.everyone)
-        self.margin = torch.full_like(self.clean_margin, -torch.inf)
+        self.margin = case.margin(case.logits, self.everyone)
+        span = case.logits.amax(1) - case.logits.amin(1)
+        self.size = torch.maximum(-self.margin, FLOOR * span)
+        self.nearest = case.clean.clone()
 
     def worth(self, image: Tensor) -> Tensor:
         """(n,) which of these images (n,) to go on with: those that stand, and that came near enough for what is spent.
@@ -51,7 +55,7 @@ class Lanes:
         """
         best = self.best
         share = (best.forwards + best.backwards)[image] / self.budget
-        near = self.margin[image] >= NEAR * (1 - share) * self.clean_margin[image]
+        near = self.margin[image] >= -NEAR * (1 - share) * self.size[image]
         return ~best.reached[image] & ((share < FREE) | near)
 
     def standing(self) -> Tensor:
@@ -64,11 +68,13 @@ class Lanes:
 
     def logits(self, image: Tensor) -> Tensor:
         """(n, C) at the best points of these images (n,): one forward pass, none where there are no images."""
-        if not len(image):
-            return self.case.logits[image]
+        return self.logits_at(image, self.best.x[image]) if len(image) else self.case.logits[image]
+
+    def logits_at(self, image: Tensor, x: Tensor) -> Tensor:
+        """(n, C) at a point (n, ...) of each of these images (n,): one forward pass."""
         self.best.forwards[image] += 1
         with torch.no_grad():
-            return self.case.model(self.best.x[image])
+            return self.case.model(x)
 
     def random(self, image: Tensor, k: int) -> RowRandom:
         """Random numbers for the next run's n k rows."""
@@ -117,14 +123,25 @@ class Lanes:
         return torch.cat(points), torch.cat(values)
 
     def _keep(self, image: Tensor, x: Tensor, value: Tensor, reached: Tensor, first: Tensor) -> None:
-        """Compare each image's best row with what is known, by the attacked loss: one forward pass."""
+        """Compare each image's best row with what is known."""
         rank = torch.where(reached == reached.any(1, keepdim=True), value, -torch.inf)
         points = x[torch.arange(len(x), device=x.device), rank.argmax(1)]
+        self.keep(image, points, first)
+
+    def keep(self, image: Tensor, points: Tensor, first: Tensor) -> None:
+        """Compare a point (n, ...) of each of these images (n,) with what is known: one forward pass.
+
+        Args:
+            first: (n,) the iteration to note where the goal is reached.
+        """
         with torch.no_grad():
             logits = self.case.model(points)
         score = Score(self.case.loss(logits, self.case.goal[image]), self.case.clearly_broken(logits, image))
         self.best.update(image, points, score, first)
-        self.margin[image] = torch.maximum(self.margin[image], self.case.margin(logits, image))
+        margin = self.case.margin(logits, image)
+        nearer = margin > self.margin[image]
+        self.nearest[image] = torch.where(column(nearer, points), points, self.nearest[image])
+        self.margin[image] = torch.maximum(self.margin[image], margin)
         self.best.forwards[image] += 1
 
     def _names(self, image: Tensor, k: int) -> Tensor:

@@ -7,6 +7,7 @@
 3. Many runs side by side towards the two classes that came nearest, with noise levels spread over them.
 4. Reheating: the best points of each image, copied, shaken and raised again from smaller noise levels; what came out
    better takes its source's place. Again and again, until the budget is spent.
+5. With a large budget, where little is missing: a walk over the polytopes around the best point (`adrgd.polytopes`).
 
 After the first two runs an image goes on only if it came near enough to its goal, the nearer, the more is spent on it
 (`Lanes.worth`). A targeted attack has one class to go to, and skips the second stage. An image counts as standing until
@@ -23,6 +24,7 @@ from torch import Tensor
 from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case
 from adrgd.attacks.lanes import Lanes, passes
+from adrgd.attacks.polish import polish
 from adrgd.errors import UsageError
 from adrgd.given import as_integer
 from adrgd.names import STANDARD
@@ -40,6 +42,7 @@ AWAY = 0.1  # of the budget for a run away from the label
 MOST = 96  # rows an image
 COPIES = 8  # of each point that is reheated
 ROUNDS = 4  # of reheating for which the number of rows leaves room
+LARGE = 2000  # passes: budgets from which on a part is kept for walks
 NOISE = 0.4  # the most that reheated points are shaken by, in radii
 
 FIRST = GraduatedADR()
@@ -63,11 +66,15 @@ class Standard:
 
     Attributes:
         budget: forward and backward passes an image, together; only the images that nearly fall take all of it.
+        walk: the share of a budget of 2000 or more that is kept for a walk over polytopes; 0 for none.
     """
 
     budget: int = 3000
+    walk: float = 0.1
 
     def __post_init__(self) -> None:
+        if not 0 <= self.walk < 1:
+            raise UsageError(f"expected a walk's share of the budget to be at least 0 and below 1, found {self.walk}")
         object.__setattr__(self, "budget", as_integer(self.budget, "budget"))
         if self.budget < LEAST:
             raise UsageError(f"expected a budget of at least {LEAST} passes an image, found {self.budget}; raise it")
@@ -101,13 +108,16 @@ def find_attacker(name: str) -> Solver | Standard:
 
 def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:
     """Attack a batch, and leave what was found in `best`."""
-    lanes = Lanes(case, best, budget=standard.budget, seed=seed)
+    walking = int(standard.walk * standard.budget) if standard.budget >= LARGE else 0
+    lanes = Lanes(case, best, budget=standard.budget - walking, seed=seed)
     _away(lanes, best.standing(), FIRST, case.loss)
     _away(lanes, best.standing(), AGAIN, find_loss("margin", targeted=case.target is not None))
     _away(lanes, lanes.standing(), AGAIN, case.loss)
     points = _spread(lanes, *_nearest(lanes))
     while points is not None:
         points = _reheated(lanes, points)
+    if walking:
+        polish(lanes, walking)
 
 
 def _away(lanes: Lanes, image: Tensor, solver: GraduatedADR, loss: Loss) -> None:

@@ -1,0 +1,52 @@
+"""The last of what an ensemble does for an image that nearly fell: a walk over the polytopes around its best point."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from adrgd.attacks.case import ROUNDING
+from adrgd.attacks.lanes import Lanes
+from adrgd.domain import BoundBox
+from adrgd.objective import targeted_margin
+from adrgd.polytopes import Pieces, walk
+
+CLOSE = 0.1  # of an image's size of margin: how near it must have come
+
+
+def polish(lanes: Lanes, passes: int) -> None:
+    """Walk from the nearest point of each standing image, where the network is piecewise linear and the ball a box."""
+    case = lanes.case
+    near = ~lanes.best.reached & (lanes.margin >= -CLOSE * lanes.size)
+    for image in near.nonzero():
+        x, bound = lanes.nearest[image], case.around(image).bind(lanes.nearest[image])
+        if not isinstance(bound, BoundBox):
+            return
+        ahead = _Ahead(lanes, image)
+        pieces = Pieces(ahead, x, passes - 2)
+        if not pieces.is_linear:
+            return
+        found = walk(pieces, x, bound.low, bound.high, ahead.is_clear)
+        lanes.best.forwards[image] += pieces.forwards
+        lanes.best.backwards[image] += pieces.backwards
+        lanes.keep(image, found.x, image.new_full((1,), lanes.iterations))
+
+
+class _Ahead:
+    """By how much the class that an image came nearest to is ahead of its label: linear in the logits."""
+
+    def __init__(self, lanes: Lanes, image: Tensor) -> None:
+        self.case, self.label = lanes.case, lanes.case.labels[image]
+        logits = lanes.logits_at(image, lanes.nearest[image])
+        self.rounding = ROUNDING * float(logits.abs().amax())
+        others = logits.scatter(1, self.label[:, None], -float("inf"))
+        self.target = others.argmax(1) if self.case.target is None else self.case.target[image]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        logits = self.case.model(x)
+        if self.case.target is not None:
+            return targeted_margin(logits, self.target.expand(len(x)))
+        return logits[:, self.target[0]] - logits[:, self.label[0]]
+
+    def is_clear(self, value: float) -> bool:
+        """Whether the image is broken by more than rounding."""
+        return value > 2 * self.rounding
