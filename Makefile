@@ -26,7 +26,7 @@ fuzz: .venv/.test  ## 10,000 damaged files of each kind, in processes with limit
 	PYTHONPATH=tests $(BIN)/python -m fuzz --cases 10000 --seed 0 --minutes 120
 
 docs: .venv-docs/.ready  ## the site, into site/: every link is checked, and that nothing is loaded from elsewhere
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 # An environment of its own: the extra [docs] and nothing else. The site is built from the sources as text, without torch.
 .venv-docs/.ready: pyproject.toml constraints.txt
