@@ -111,6 +111,13 @@ def test_walks_from_some_points_come_near_the_maximum(seed: int) -> None:
     assert max(found) >= best - 0.02 * (1 + abs(best))
 
 
+def test_a_walk_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """The library that solves its programs writes past Python's own output."""
+    case = Case("relu")
+    walk(case.pieces, case.x, case.low, case.high, lambda value: False)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_walk_ends_where_enough_is_reached() -> None:
     case = Case("relu")
     start = float(case(case.x))
