@@ -83,7 +83,7 @@ def maximize(
         ModelError: the objective is random or mixes rows, holds a part in train mode, or lacks required gates.
         NonFiniteError: no row has a finite value. A single row that loses its own ends with `Status.NOT_FINITE`.
 
-    Example:
+    Examples:
         >>> import adrgd, torch
         >>> box = adrgd.Box(torch.tensor([-1.0, -1.0]), torch.tensor([2.0, 3.0]))
         >>> found = adrgd.maximize(lambda x: (x * x).sum(1), torch.zeros(1, 2), domain=box, solver="gd", restarts=8)

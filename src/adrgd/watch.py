@@ -90,7 +90,7 @@ def follow(
         keep_states: keep the state of the gates at every iteration too; it can be as large as all activations.
         check: as in `maximize`, which also takes the other arguments.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from adrgd import Box, GraduatedADR, Output
         >>> from adrgd.watch import follow

@@ -57,6 +57,12 @@ def test_examples_of_docstrings_hold(module: str) -> None:
     run(DOCSTRINGS, module)
 
 
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
+def test_examples_stand_under_the_heading_that_the_reference_knows(module: str) -> None:
+    text = (ROOT / module).read_text(encoding="utf-8")
+    assert not re.search(r"^ +Example:$", text, re.MULTILINE), f"{module}: write Examples:, not Example:"
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_what_is_not_run_says_why(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")

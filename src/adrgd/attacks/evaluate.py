@@ -139,7 +139,7 @@ def attack_batch(
         ModelError: the logits are not finite, or not (B, C); a part of the model is in train mode; it is random, mixes
             rows, or takes batches of one size only.
 
-    Example:
+    Examples:
         >>> import adrgd
         >>> model, data = adrgd.load_model("bundled:mnist-pgd"), adrgd.load_data("bundled:mnist", limit=20)
         >>> attack = adrgd.Attack(threat=adrgd.Threat(norm="linf", eps=0.35), steps=5)

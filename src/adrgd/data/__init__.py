@@ -40,7 +40,7 @@ def load_data(spec: str, *, limit: int | None = None, offset: int = 0) -> Images
     Raises:
         DataError: the spec has none of these forms, or the files are missing, damaged, empty or out of range.
 
-    Example:
+    Examples:
         >>> import adrgd
         >>> data = adrgd.load_data("bundled:mnist", limit=3)
         >>> data.images.shape, data.labels.tolist()

@@ -54,7 +54,7 @@ def certify(
 
     An interrupt from the keyboard ends the search and returns the state so far.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> from adrgd.exact import certify, mlp_from_module
         >>> net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))

@@ -168,7 +168,7 @@ def find_layers(function: Callable[[Tensor], Any], x: Tensor, *, every: bool = F
 def count_neurons(function: Callable[[Tensor], Any], x: Tensor, layers: Layers = "all") -> int:
     """The number of neurons of one row in the selected piecewise-linear layers of `function`, run on x (B, ...).
 
-    Example:
+    Examples:
         >>> import adrgd, torch
         >>> adrgd.count_neurons(adrgd.load_model("bundled:mnist-pgd"), torch.zeros(2, 1, 28, 28))
         8396

@@ -115,7 +115,7 @@ def invert(
             in [0, 1] or of another shape.
         UsageError: the operator does not fit its images, or a setting makes no sense.
 
-    Example:
+    Examples:
         >>> import adrgd, torch
         >>> generator = adrgd.load_model("bundled:mnist-vae")
         >>> found = adrgd.latent.invert(generator, generator(torch.zeros(1, 20)), steps=60)

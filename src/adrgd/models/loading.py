@@ -74,7 +74,7 @@ def load_model(
     Raises:
         ModelError: the spec has none of these forms, or the network cannot be loaded, or not without trust.
 
-    Example:
+    Examples:
         >>> import adrgd, torch
         >>> model = adrgd.load_model("bundled:mnist-pgd?mean=0&std=1")
         >>> model.input_shape, model(torch.zeros(2, 1, 28, 28)).shape

@@ -27,7 +27,7 @@ def robust_accuracy(distances: Any, axes: Axes | None = None, *, upto: float | N
     Raises:
         UsageError: nothing to draw.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from adrgd.plot import robust_accuracy
         >>> axes = robust_accuracy({"ours": torch.tensor([0.0, 0.1, 0.3, torch.inf])})

@@ -95,7 +95,7 @@ def slice_2d(
     Raises:
         UsageError: the function does not return one number a row.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from adrgd import Output
         >>> from adrgd.plot import slice_2d

@@ -67,7 +67,7 @@ def make_solver(name: str) -> Solver:
     Raises:
         UsageError: unknown solver or preset.
 
-    Example:
+    Examples:
         >>> import adrgd
         >>> adrgd.make_solver("pgd").step.schedule
         'linear'
