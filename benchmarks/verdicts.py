@@ -80,8 +80,8 @@ def truth(published: dict[str, str]) -> str:
 def table(rows: list[dict[str, Any]]) -> str:
     """Property by property: verdicts, those that differ, and seconds."""
     lines = [
-        "| property | instances | sat | unsat | undecided | against the published verdict | median s | slowest s |",
-        "|---|---|---|---|---|---|---|---|",
+        "| property | instances | sat | unsat | undecided | against the published verdict | median s | median processor s | slowest s |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     names = sorted({row["property"] for row in rows}, key=lambda name: (len(name), name))
     for name, part in [*((name, [row for row in rows if row["property"] == name]) for name in names), ("all", rows)]:
@@ -91,7 +91,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         seconds = [row["seconds"] for row in part]
         lines.append(
             f"| {name} | {len(part)} | {counts[0]} | {counts[1]} | {len(part) - sum(counts)} | {wrong} | "
-            f"{statistics.median(seconds):.2f} | {max(seconds):.2f} |"
+            f"{statistics.median(seconds):.2f} | {statistics.median(row['processor'] for row in part):.2f} | "
+            f"{max(seconds):.2f} |"
         )
     return "\n".join(lines)
 

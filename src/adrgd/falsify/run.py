@@ -112,7 +112,7 @@ def falsify(
         with torch.device(device):
             outcome = search(
                 net.to(device), judged, deadline=deadline, seed=seed, accept=judge,
-                turns=in_turns(rounds, proof, deadline=deadline) if prove else rounds,
+                turns=in_turns(rounds, proof, judged, deadline=deadline) if prove else rounds,
                 patience=lambda: PATIENCE if prove and proof.reason else None,
             )  # fmt: skip
         if prove and given.cases and judge.found is None:

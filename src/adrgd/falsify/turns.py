@@ -5,22 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
+from adrgd.falsify.property import Property
 from adrgd.falsify.rounds import Round
-from adrgd.proof.attempt import Attempt
+from adrgd.proof.attempt import FEW, Attempt
 
-FIRST = 2  # rounds before the proof begins: most counterexamples are found in those
+FIRST = 2  # rounds before the proof begins: most counterexamples are found in those; one, where inputs are few
 AT_LEAST = 5.0  # seconds of a turn of the proof
 PATIENCE = 24  # rounds without a better point after which the search ends where there can be no proof
 
 
-def in_turns(rounds: Iterable[Round], proof: Attempt, *, deadline: float) -> Iterator[Round]:
+def in_turns(rounds: Iterable[Round], proof: Attempt, prop: Property, *, deadline: float) -> Iterator[Round]:
     """The rounds of a search, with turns of a proof in between; they end when the proof has decided.
 
-    A proof that cannot be had leaves all the time to the search.
+    A proof that cannot be had leaves all the time to the search. One that splits a few inputs is cheap, and looks for
+    points as well.
     """
+    first = 1 if any(int((case.upper > case.lower).sum()) <= FEW for case in prop.cases) else FIRST
     began = time.monotonic()
     for number, turn in enumerate(rounds):
-        if number >= FIRST and not proof.ended:
+        if number >= first and not proof.ended:
             now = time.monotonic()
             searched = now - began - proof.seconds
             until = now + max(AT_LEAST, proof.ratio * searched - proof.seconds)
