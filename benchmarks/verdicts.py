@@ -80,8 +80,7 @@ def truth(published: dict[str, str]) -> str:
 def table(rows: list[dict[str, Any]]) -> str:
     """Property by property: verdicts, those that differ, and seconds."""
     lines = [
-        "| property | instances | sat | unsat | undecided | against the published verdict | median s | of the processor | "
-        "slowest s |",
+        "| property | instances | sat | unsat | undecided | wrong | median s | of the processor | slowest s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     names = sorted({row["property"] for row in rows}, key=lambda name: (len(name), name))

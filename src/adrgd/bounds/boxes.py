@@ -68,12 +68,12 @@ def losses(coefficients: Coefficients, relaxations: list[Relaxation]) -> list[Te
     return found
 
 
-def blame(lost: list[Tensor], shares: list[Tensor]) -> Tensor:
-    """How much of the losses each input is responsible for: (boxes, inputs).
+def blame(lost: list[Tensor], shares: list[Tensor], boxes: Boxes) -> Tensor:
+    """How much of the losses each input of the boxes is responsible for: (boxes, inputs).
 
     A neuron's loss is shared out to the inputs as they move its pre-activation over the box.
     """
-    total = torch.zeros(shares[0].shape[:2], dtype=torch.float64)
+    total = torch.zeros_like(boxes.lower)
     for loss, share in zip(lost, shares, strict=True):
         weight = share / share.sum(1, keepdim=True).clamp(min=torch.finfo(share.dtype).tiny)
         total += torch.bmm(weight, loss[:, :, None])[:, :, 0]

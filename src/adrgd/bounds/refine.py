@@ -9,7 +9,8 @@ from torch import Tensor
 
 from adrgd.bounds.backward import Boxes, backward, both_sides
 from adrgd.bounds.lines import Interval
-from adrgd.bounds.network import Network
+from adrgd.bounds.network import Matrices, Network
+from adrgd.bounds.products import Tables, second_layer
 from adrgd.bounds.relaxation import Relaxation, image, relax
 from adrgd.bounds.slopes import tighten
 
@@ -17,23 +18,30 @@ ROWS = 256  # neurons that are bounded at once
 
 
 def refine(
-    network: Network, boxes: Boxes, intervals: list[Interval], slack: tuple[Tensor, ...]
+    network: Matrices, boxes: Boxes, intervals: list[Interval], slack: tuple[Tensor, ...], known: Tables | None = None
 ) -> tuple[list[Interval], list[Relaxation]]:
-    """Tighten known intervals of all layers; only neurons that still bend are looked at."""
+    """Tighten known intervals of all layers; only neurons that still bend are looked at.
+
+    Args:
+        known: `tables` of the network, where it has any.
+    """
     found: list[Interval] = []
     relaxations: list[Relaxation] = []
     for layer, (lower, upper) in enumerate(intervals):
         relaxation = relax(network.curves[layer], lower, upper)
         most = int(relaxation.bent.sum(1).max()) if layer else 0
-        if most:
+        if layer == 1 and known is not None:
+            least, largest = second_layer(network, known, relaxations[0], boxes)
+            lower, upper = torch.maximum(lower, least - slack[1]), torch.minimum(upper, largest + slack[1])
+            relaxation = relax(network.curves[layer], lower, torch.maximum(lower, upper))
+        elif most:
             chosen = relaxation.bent.to(torch.uint8).topk(most, 1, sorted=False).indices
             linear, _ = backward(network, both_sides(network, layer, chosen), relaxations, boxes)
             least = linear.value - slack[layer][chosen].repeat(1, 2)
             lower = lower.scatter(1, chosen, torch.maximum(lower.gather(1, chosen), least[:, :most]))
             upper = upper.scatter(1, chosen, torch.minimum(upper.gather(1, chosen), -least[:, most:]))
-            upper = torch.maximum(lower, upper)
-            relaxation = relax(network.curves[layer], lower, upper)
-        found.append((lower, upper))
+            relaxation = relax(network.curves[layer], lower, torch.maximum(lower, upper))
+        found.append((relaxation.lower, relaxation.upper))
         relaxations.append(relaxation)
     return found, relaxations
 

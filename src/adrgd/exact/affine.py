@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
+from adrgd.activations.hinges import RELU
+from adrgd.bounds.network import Matrices
 from adrgd.errors import ModelError, UsageError
+
+PER_LAYER = 4  # roundings beside those of the sums of a product
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,15 @@ class Mlp:
             if index < last:
                 points = points.relu_()
         return points
+
+    def network(self) -> Matrices:
+        """The same as its bounds see it."""
+        parts = tuple({index: weight} for index, weight in enumerate(self.weights))
+        roundings = tuple(accumulate(weight.shape[1] + PER_LAYER for weight in self.weights))
+        return Matrices(
+            self.inputs, self.outputs, (RELU,) * self.hidden, tuple(len(weight) for weight in self.weights[:-1]),
+            self.biases, roundings, parts, tuple({k: part[k].abs()} for k, part in enumerate(parts)),
+        )  # fmt: skip
 
     def combined(self, row: Tensor | Sequence[float], offset: float = 0.0) -> Mlp:
         """The scalar network `row . outputs + offset`."""

@@ -9,16 +9,21 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from adrgd.bounds.backward import Boxes, Goal, LinearBound, backward, goal
+from adrgd.bounds.boxes import blame, cut, halve, losses
+from adrgd.bounds.lines import forward
+from adrgd.bounds.products import tables
+from adrgd.bounds.refine import refine
+from adrgd.bounds.rounding import rounding_slack
+from adrgd.bounds.slopes import tighten
 from adrgd.errors import DomainError
-from adrgd.exact import ascent, branching
+from adrgd.exact import ascent
 from adrgd.exact.affine import Mlp
-from adrgd.exact.bounds import Bounder
 from adrgd.exact.certificate import Certificate
-from adrgd.exact.objective import bound_above, tighten
 from adrgd.exact.pool import Pool
 
 _SLOPE_STEPS = 3
-_BATCH_ENTRIES = 1_000_000  # float64 numbers that the largest temporary of a batch may have
+_BATCH_ENTRIES = 500_000  # float64 numbers that the largest temporary of a batch may have
 _LARGEST_BATCH = 4096
 _POOL_BYTES = 2**29
 _SEARCH_SHARE = 0.25  # of the time, at most, for finding a first point
@@ -43,22 +48,26 @@ class BranchAndBound:
         self._began = time.perf_counter()
         self._mlp, self._lower, self._upper = mlp, lower, upper
         self._tolerance, self._absolute, self._time_limit = tolerance, absolute_tolerance, time_limit
-        self._bounder = Bounder(mlp, lower, upper)
-        self._slack = float(self._bounder.slack[-1])
-        self._batch = batch or max(1, min(_LARGEST_BATCH, _BATCH_ENTRIES // self._bounder.entries_per_box()))
+        self._network = mlp.network()
+        self._stages = rounding_slack(self._network, lower, upper)
+        self._slack = float(self._stages[-1])
+        self._tables = tables(self._network)
+        widest = max((*self._network.sizes, mlp.inputs))
+        self._batch = batch or max(1, min(_LARGEST_BATCH, _BATCH_ENTRIES // (widest * widest)))
         self._best = (lower, -math.inf)  # one object, so that an interrupt cannot part the point from its value
         self._closed = -math.inf  # no point of the parts already given up is above this
         self._nodes = 0
         self._pool = Pool(mlp.inputs, limit=open_limit or max(1, _POOL_BYTES // Pool.bytes_per_box(mlp.inputs)))
-        low, high = lower[None], upper[None]
-        root = bound_above(mlp, low, high, self._bounder.relaxations(low, high), self._slack)
-        self._upper_bound = float(root.bound)
+        box = Boxes(lower[None], upper[None])
+        relaxations = refine(self._network, box, forward(self._network, box, self._stages).intervals, self._stages)[1]
+        root, _ = backward(self._network, self._wanted(1), relaxations, box)
+        self._upper_bound = float(self._above(root))
         if not math.isfinite(self._upper_bound):
             raise DomainError(
                 "the network's values over the box overflow float64; pass a smaller box or smaller weights"
             )
-        self._pool.add(low, high, root.bound)
-        self._offer(torch.cat([((lower + upper) / 2).clamp(lower, upper)[None], root.vertex]))
+        self._pool.add(box.lower, box.upper, self._above(root))
+        self._offer(torch.cat([((lower + upper) / 2).clamp(lower, upper)[None], root.vertex(box)[:, 0]]))
 
     def run(self, start: Tensor | None, progress: Callable[[Certificate], None] | None) -> Certificate:
         """Search until the gap is closed, the time is over, or the user interrupts."""
@@ -104,34 +113,48 @@ class BranchAndBound:
             status=status,
         )
 
+    def _wanted(self, count: int) -> Goal:
+        """Minus the network, to be bounded from below on so many boxes."""
+        rows = -torch.ones(count, 1, 1, dtype=torch.float64)
+        return goal(self._network, self._mlp.hidden, rows, torch.zeros(count, 1, dtype=torch.float64))
+
+    def _above(self, linear: LinearBound) -> Tensor:
+        """What the network does not exceed on each box."""
+        return self._slack - linear.value[:, 0]
+
     def _expand(self, lower: Tensor, upper: Tensor, inherited: Tensor) -> None:
         """Bound a batch of boxes, give up those that cannot improve, split the others."""
         self._nodes += lower.shape[0]
-        relaxations = self._bounder.relaxations(lower, upper)
-        linear = bound_above(self._mlp, lower, upper, relaxations, self._slack)
-        self._offer(linear.vertex, climb=True)
-        bounds = torch.minimum(linear.bound, inherited)
+        boxes = Boxes(lower, upper)
+        found = forward(self._network, boxes, self._stages)
+        _, relaxations = refine(self._network, boxes, found.intervals, self._stages, self._tables)
+        linear, _ = backward(self._network, self._wanted(len(boxes)), relaxations, boxes)
+        self._offer(linear.vertex(boxes)[:, 0], climb=True)
+        bounds = torch.minimum(self._above(linear), inherited)
         alive = self._close(bounds)
         if not alive.numel():
             return
-        lower, upper, linear, bounds = lower[alive], upper[alive], linear.take(alive), bounds[alive]
+        boxes, bounds = boxes.take(alive), bounds[alive]
         relaxations = [relaxation.take(alive) for relaxation in relaxations]
-        linear = tighten(self._mlp, lower, upper, relaxations, self._slack, start=linear, steps=_SLOPE_STEPS)
-        values = self._offer(linear.vertex, climb=True)
-        bounds = torch.minimum(linear.bound, bounds)
-        scores = branching.score(self._mlp, lower, upper, relaxations)
+        wanted = self._wanted(len(boxes))
+        linear, coefficients = tighten(self._network, wanted, relaxations, boxes, steps=_SLOPE_STEPS)
+        values = self._offer(linear.vertex(boxes)[:, 0], climb=True)
+        bounds = torch.minimum(self._above(linear), bounds)
+        scores = blame(losses(coefficients, relaxations), [share[alive] for share in found.shares], boxes)
         # A bound that a point of the box attains up to rounding cannot be improved by splitting.
         alive = self._close(bounds, attained=bounds - values <= 2 * self._slack)
         if not alive.numel():
             return
-        lower, upper = branching.cut(lower[alive], upper[alive], linear.take(alive), self._threshold())
+        # the part where minus the network, moved up to the threshold, can be zero or less
+        moved = LinearBound(linear.value - self._slack, linear.slope, linear.offset + self._threshold() - self._slack)
+        boxes, _ = cut(boxes.take(alive), moved.take(alive), torch.ones(len(alive), 1, dtype=torch.bool))
         self._closed = max(self._closed, self._threshold())
         bounds = bounds[alive]
-        first, second, split = branching.halve(lower, upper, scores[alive])
+        children, split = halve(boxes, scores[alive])
         if not split.all():
             self._closed = max(self._closed, float(bounds[~split].max()))
             bounds = bounds[split]
-        self._pool.add(first, second, torch.cat([bounds, bounds]))
+        self._pool.add(children.lower, children.upper, torch.cat([bounds, bounds]))
 
     def _close(self, bounds: Tensor, *, attained: Tensor | None = None) -> Tensor:
         """Give up boxes within the tolerance of the best value or with an attained bound; indices of the others."""

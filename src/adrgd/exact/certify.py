@@ -35,7 +35,7 @@ def certify(
     for networks with up to about ten inputs. The minimum is that of `mlp.negated()`, with the sign changed.
 
     The bound is computed in float64 with ordinary rounding, not in interval arithmetic. It is moved outward by a
-    first-order estimate of the rounding error, with a safety factor of eight (see `adrgd.exact.rounding`), usually
+    first-order estimate of the rounding error, with a safety factor of eight (see `adrgd.bounds.rounding`), usually
     around 1e-11 of the value. It refers to the function that the float64 weights define; the same network run in
     float32 can differ from it by more.
 

@@ -17,6 +17,7 @@ from adrgd.bounds.backward import Boxes, Goal, LinearBound, backward
 from adrgd.bounds.boxes import blame, cut, halve, losses
 from adrgd.bounds.lines import Interval, forward
 from adrgd.bounds.network import Matrices, values_of
+from adrgd.bounds.products import tables
 from adrgd.bounds.refine import refine
 from adrgd.bounds.relaxation import Relaxation, relax
 from adrgd.bounds.rounding import rounding_slack
@@ -84,6 +85,7 @@ class InputSplit:
         self.slack = rounding_slack(network, lower, upper)
         self.claim_slack = claims.slack(self.slack)
         self.wanted = claims.goal(network)
+        self.tables = tables(network)
         widest = max(network.sizes, default=1)
         self.batch = max(1, min(LARGEST, ENTRIES // (widest * widest)))
         self.outcome = Outcome(proven=not len(claims))
@@ -133,7 +135,7 @@ class InputSplit:
         state = self._alive(_Bounded(part, wanted, found.shares, found.intervals, relaxations, linear))
         if not len(state.part):
             return
-        intervals, relaxations = refine(self.network, state.part.boxes, state.intervals, self.slack)
+        intervals, relaxations = refine(self.network, state.part.boxes, state.intervals, self.slack, self.tables)
         linear, _ = backward(self.network, state.wanted, relaxations, state.part.boxes)
         state = self._alive(
             _Bounded(state.part, state.wanted, state.shares, intervals, relaxations, linear.better_of(state.linear))
@@ -141,7 +143,7 @@ class InputSplit:
         if not len(state.part):
             return
         linear, coefficients = tighten(self.network, state.wanted, state.relaxations, state.part.boxes, steps=STEPS)
-        scores = blame(losses(coefficients, state.relaxations), state.shares)
+        scores = blame(losses(coefficients, state.relaxations), state.shares, state.part.boxes)
         state = _Bounded(
             state.part, state.wanted, state.shares, state.intervals, state.relaxations, linear.better_of(state.linear)
         )
