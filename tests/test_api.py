@@ -93,6 +93,11 @@ def changing() -> Net:
     return net
 
 
+def _read_only(x: Any) -> Any:
+    x.flags.writeable = False
+    return x
+
+
 def _nested(x: Tensor) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -132,6 +137,7 @@ FINE: dict[str, tuple[Case, str]] = {
     "images in float64": (lambda g: g.attack(g.x.double()), "the images are float64: they are converted"),
     "images in float16": (lambda g: g.attack(g.x.half()), "float16: they are searched and returned in float32"),
     "images in bfloat16": (lambda g: g.attack(g.x.bfloat16()), "searched and returned in float32"),
+    "images that cannot be written to": (lambda g: g.attack(_read_only(g.x.numpy().copy())), ""),
     "read-only images": (lambda g: g.attack(np.broadcast_to(g.x.numpy()[:1], g.x.shape)), ""),
     "one-hot truth values": (lambda g: g.attack(y=F.one_hot(g.y, 5).bool()), "labels are one-hot"),
     "labels in uint64": (lambda g: g.attack(y=g.y.numpy().astype(np.uint64)), ""),

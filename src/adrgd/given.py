@@ -61,7 +61,7 @@ def from_array(given: Any, name: str) -> Any:
     if not isinstance(given, np.ndarray):
         return given
     try:
-        return torch.from_numpy(np.ascontiguousarray(given))
+        return torch.from_numpy(np.require(given, requirements=["C", "W"]))
     except TypeError:
         raise DataError(f"{name} must be numbers, found an array of {given.dtype}; convert it") from None
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adrgd import ModelError, UsageError
+from adrgd import DataError, ModelError, UsageError
 
 from .conftest import Case
 
@@ -114,9 +114,28 @@ def test_parameters(adrgd: Any, wrap: Any) -> None:
     assert set(attack.attack_params) >= {"norm", "eps", "targeted", "batch_size"}
     with pytest.raises(ValueError, match="step"):
         attack.set_params(step=3)
-    for wrong in ({"eps": -1.0}, {"norm": 3}, {"solver": "magic"}, {"batch_size": 0}, {"targeted": "yes"}):
+    for wrong in (
+        {"eps": -1.0},
+        {"norm": 3},
+        {"solver": "magic"},
+        {"batch_size": 0},
+        {"batch_size": "a"},
+        {"batch_size": 2.5},
+        {"targeted": "yes"},
+    ):
         with pytest.raises(UsageError):
             adrgd(wrap(), **wrong)
+
+
+def test_arrays_of_other_forms(case: Case, adrgd: Any, wrap: Any) -> None:
+    x, y = case.images.numpy().copy(), case.labels.numpy()
+    expected = adrgd(wrap(), eps=0.3, steps=2).generate(x, y)
+    x.flags.writeable = False
+    assert np.array_equal(adrgd(wrap(), eps=0.3, steps=2, targeted=np.bool_(False)).generate(x, y), expected)
+    assert adrgd(wrap()).generate(x[:0]).shape == (0, 1, 28, 28)
+    for wrong in (None, 0.5):
+        with pytest.raises(DataError, match="images must be"):
+            adrgd(wrap()).generate(wrong, y)
 
 
 def test_eps_zero_changes_nothing(case: Case, adrgd: Any, wrap: Any) -> None:

@@ -139,7 +139,7 @@ LABELS: dict[str, Callable[[Tensor], Any]] = {
 def test_labels_and_targets_in_any_form(case: Case, name: str, attack: Attack, form: str, targeted: bool) -> None:
     goal = (case.labels + targeted) % 10
     if name == "foolbox" and form not in ("int32", "uint8", "float"):
-        with pytest.raises((AdrgdError, ValueError)):
+        with pytest.raises((AdrgdError, ValueError)):  # a list of targets is refused by Foolbox itself
             attack(case.net, case.images, LABELS[form](goal), targeted=targeted)
         return
     found = attack(case.net, case.images, LABELS[form](goal), targeted=targeted)
@@ -210,6 +210,7 @@ WRONG: dict[str, tuple[Callable[[Attack, Case], Any], str]] = {
     "negative eps": (lambda a, c: a(c.net, c.images, c.labels, eps=-0.1), "one finite number, not negative"),
     "eps without end": (lambda a, c: a(c.net, c.images, c.labels, eps=np.inf), "eps must be one finite number"),
     "eps for each pixel": (lambda a, c: a(c.net, c.images, c.labels, eps=np.ones((1, 28, 28))), "one finite number"),
+    "labels as text": (lambda a, c: a(c.net, c.images, "cat"), "labels must be"),
     "half a step": (lambda a, c: a(c.net, c.images, c.labels, steps=2.5), "steps must be a whole number"),  # type: ignore[arg-type]
     "a random network": (
         lambda a, c: a(After(c.net, lambda z: z + torch.rand_like(z)), c.images, c.labels), "remove the randomness",

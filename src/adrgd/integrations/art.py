@@ -11,8 +11,8 @@ from torch import Tensor
 
 from adrgd.attacks.standard import Standard
 from adrgd.domain import as_norm
-from adrgd.errors import ModelError, UsageError, optional
-from adrgd.given import as_labels
+from adrgd.errors import DataError, ModelError, UsageError, optional
+from adrgd.given import as_count, as_flag, as_labels, from_array
 from adrgd.integrations.perturb import Method, as_radius, perturb
 from adrgd.solvers import Solver
 
@@ -88,7 +88,11 @@ class Adrgd(EvasionAttack):
                 "expected preprocessing that torch can differentiate, found preprocessing defences on arrays; use "
                 "their PyTorch variants"
             )
-        clean = np.asarray(x)
+        clean: Array = from_array(np.asarray(x), "images").numpy()
+        if not clean.ndim:
+            raise DataError(f"images must be an array (B, ...), found {x!r:.60}; pass several")
+        if not len(clean):
+            return clean.copy()
         labels = self._labels(clean, y)
         found = np.empty_like(clean)
         for start in range(0, len(clean), self.batch_size):
@@ -133,9 +137,5 @@ class Adrgd(EvasionAttack):
         super()._check_params()
         as_norm(self.norm)
         as_radius(self.eps)
-        if not isinstance(self.targeted, bool) or self.batch_size < 1:
-            raise UsageError(
-                f"expected targeted as a bool and batch_size of at least 1, found {self.targeted!r} and "
-                f"{self.batch_size!r}"
-            )
+        self.targeted, self.batch_size = as_flag(self.targeted, "targeted"), as_count(self.batch_size, "batch_size")
         self._method()

@@ -74,7 +74,12 @@ class _Adrgd(FixedEpsilonAttack):
             raise ModelError(f"expected a model of Foolbox, found {type(model).__name__}; wrap it in PyTorchModel")
         if criterion is None:
             raise UsageError("expected labels or a criterion, found None; pass the labels of the images")
-        x, restore_type = eagerpy.astensor_(inputs)
+        if isinstance(criterion, list | tuple | str):
+            raise DataError(f"labels must be a tensor (B,) of torch, found {type(criterion).__name__}; convert them")
+        try:
+            x, restore_type = eagerpy.astensor_(inputs)
+        except ValueError:
+            raise DataError(f"images must be a tensor of torch, found {type(inputs).__name__}; convert them") from None
         if not len(x):
             raise_if_kwargs(kwargs)
             none = restore_type(eagerpy.zeros(x, (len(sizes), 0)).bool() if several else eagerpy.zeros(x, 0).bool())

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from adrgd.attacks.standard import Standard
 from adrgd.domain import as_norm
-from adrgd.errors import MissingExtraError
-from adrgd.given import as_labels
+from adrgd.errors import DataError, MissingExtraError
+from adrgd.given import as_labels, as_model, from_array
 from adrgd.integrations.perturb import Method, as_radius, perturb
 from adrgd.models.outputs import Logits
 from adrgd.solvers import Solver
@@ -57,7 +57,7 @@ class Adrgd(Attack):
         stop_at_success: bool = True,
     ) -> None:
         with contextlib.redirect_stdout(io.StringIO()):  # it says that a function has no device, and none is needed
-            super().__init__("Adrgd", model if isinstance(model, nn.Module) else Logits(model))
+            super().__init__("Adrgd", model if isinstance(model, nn.Module) else Logits(as_model(model)))
         self.norm, self.eps, self.steps, self.restarts, self.solver = norm, eps, steps, restarts, solver
         self.loss, self.seed, self.stop_at_success = loss, seed, stop_at_success
         self.supported_mode = ["default", "targeted"]
@@ -65,9 +65,12 @@ class Adrgd(Attack):
         as_radius(eps)
         self._method()
 
-    def forward(self, inputs: Tensor, labels: Any, *args: Any, **kwargs: Any) -> Tensor:
+    def forward(self, inputs: Any, labels: Any, *args: Any, **kwargs: Any) -> Tensor:
         """The inputs found; torchattacks has undone the normalisation, if it knows of one, and will apply it again."""
-        images: Tensor = inputs.detach().to(self.device)
+        inputs = from_array(inputs, "images")
+        if not isinstance(inputs, Tensor):
+            raise DataError(f"images must be a tensor or an array (B, ...), found {type(inputs).__name__}; stack them")
+        images = inputs.detach().to(self.device)
         labels = as_labels(labels, len(images), images.device)
         classes = self.get_target_label(images, labels) if self.targeted else labels
         return perturb(
