@@ -8,6 +8,9 @@ import sys
 import warnings
 from typing import Any
 
+LONGEST = 4_000
+"""Signs of a sentence; a longer one lacks its middle."""
+
 
 class AdrgdError(Exception):
     """The root of the project's errors; the command line turns `exit_code` into its own."""
@@ -15,7 +18,11 @@ class AdrgdError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        """One line, whatever the names and the words of others in it are made of."""
+        """One line that can be read, whatever the names and the words of others in it are made of."""
+        text = self._one_line()
+        return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+
+    def _one_line(self) -> str:
         return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda sign: repr(sign[0])[1:-1], super().__str__())
 
 

@@ -6,7 +6,6 @@ All of it is looked at here, before the first forward pass; what cannot be meant
 from __future__ import annotations
 
 import inspect
-import operator
 from dataclasses import replace
 from typing import Any
 
@@ -160,41 +159,6 @@ def as_model(given: Any) -> Any:
     if not callable(given):
         raise UsageError(f"the model must be a module or a function of a batch, found {given!r}; load it first")
     return given
-
-
-def as_count(given: Any, name: str, *, least: int = 1) -> int:
-    """A whole number of at least 1, or of another least, of any library.
-
-    Raises:
-        UsageError: it is something else.
-    """
-    count = as_integer(given, name)
-    if count < least:
-        raise UsageError(f"{name} must be at least {least}, found {count}")
-    return count
-
-
-def as_flag(given: Any, name: str) -> bool:
-    """True or False, of any library.
-
-    Raises:
-        UsageError: it is something else, which Python would take for one of them.
-    """
-    if not isinstance(given, bool | np.bool_):
-        raise UsageError(f"{name} must be True or False, found {given!r}; correct it")
-    return bool(given)
-
-
-def as_integer(given: Any, name: str) -> int:
-    """A whole number, of any library.
-
-    Raises:
-        UsageError: it is something else.
-    """
-    try:
-        return operator.index(given)
-    except TypeError:
-        raise UsageError(f"{name} must be a whole number, found {given!r}; correct it") from None
 
 
 def check_gradients(caller: str) -> None:

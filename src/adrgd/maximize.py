@@ -15,22 +15,13 @@ from adrgd.domain import BoundDomain, Domain
 from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError, warn
 from adrgd.gates.call import HALF
 from adrgd.gates.eager import without_checkpoints
-from adrgd.given import (
-    as_count,
-    as_flag,
-    as_integer,
-    as_labels,
-    as_objective,
-    as_solver,
-    check_gradients,
-    first_score,
-    from_array,
-)
+from adrgd.given import as_labels, as_objective, as_solver, check_gradients, first_score, from_array
 from adrgd.models.checks import layout
 from adrgd.models.fitting import Converted
 from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Classify, Misclassify, Score, better
 from adrgd.rows import RowRandom, column, take
+from adrgd.settings import as_count, as_flag, as_integer
 from adrgd.solution import NonFiniteError, Recorded, Solution, Status
 from adrgd.solvers import GraduatedADR, Solver, TrueGates
 from adrgd.solvers.solver import Evaluation, Objective, Problem, as_score

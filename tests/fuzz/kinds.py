@@ -300,7 +300,7 @@ def run_folders(draw: Random, folder: Path) -> None:
 def one_sentence(error: errors.AdrgdError) -> None:
     """What every refusal is."""
     text = str(error)
-    if not text or "\n" in text.strip() or len(text) > 50_000 or error.exit_code not in (1, 2):
+    if not text or "\n" in text.strip() or len(text) > 5_000 or error.exit_code not in (1, 2):
         raise AssertionError(f"no sentence: {text[:300]!r}") from error
 
 

@@ -15,7 +15,7 @@ FEWER = {"pt2": 3, "pt": 12, "run-folders": 10}
 
 ONCE = [
     ("images", 168, 0), ("onnx-nodes", 464, 1), ("onnx-nodes", 435, 2), ("onnx-nodes", 1780, 2),
-    ("onnx-nodes", 4014, 1),
+    ("onnx-nodes", 4014, 1), ("specs", 2607, 1), ("specs", 7249, 1), ("specs", 8814, 1),
 ]  # fmt: skip
 """Kind, number and seed of cases that were faults once."""
 

@@ -20,7 +20,18 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
 from adrgd import AdrgdWarning, UsageError
-from adrgd.rl import DDPG, TD3, Agent, Perturbation, RefineConfig, attack_policy, refined_policy, siege, victim_of
+from adrgd.rl import (
+    DDPG,
+    TD3,
+    Agent,
+    Perturbation,
+    RefineConfig,
+    attack_policy,
+    load_policy,
+    refined_policy,
+    siege,
+    victim_of,
+)
 from adrgd.rl.agent import agent_of
 from adrgd.rl.environments import play_all
 from adrgd.rl.training import Training, train
@@ -172,6 +183,42 @@ def test_settings_are_looked_at_first(settings: dict[str, Any], sentence: str, p
 
     with pytest.raises(UsageError, match=sentence):
         attack_policy(pusher, never, **({"eps": 0.5} | settings))
+
+
+TRAINING = {"env": REACH, "steps": 100}
+SETTINGS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "no agent": (lambda agent: attack_policy(None, REACH, 0.1), "expected a model of TD3, DDPG or SAC, or an Agent"),
+    "a class": (lambda agent: attack_policy(sb3.TD3, REACH, 0.1), "or an Agent, found <class"),
+    "steps in words": (lambda agent: attack_policy(agent, REACH, 0.1, steps="a"), "steps must be a whole number"),  # type: ignore[arg-type]
+    "a seed below zero": (lambda agent: attack_policy(agent, REACH, 0.1, seed=-1), "seed must lie between 0"),
+    "a chance in words": (lambda agent: RefineConfig(probability="a"), "probability must be a finite number"),  # type: ignore[arg-type]
+    "half a refinement": (lambda agent: RefineConfig(steps=2.5), "steps must be a whole number"),  # type: ignore[arg-type]
+    "no solver": (lambda agent: RefineConfig(solver=None), "solver must be a solver such as"),  # type: ignore[arg-type]
+    "yes in words": (lambda agent: RefineConfig(target="yes"), "target must be True or False"),  # type: ignore[arg-type]
+    "no environment": (lambda agent: Training(env=None, steps=10), "expected the environment's name"),  # type: ignore[arg-type]
+    "half a batch": (lambda agent: Training(**TRAINING, batch_size=2.5), "batch_size must be a whole number"),
+    "noise without end": (lambda agent: Training(**TRAINING, noise=float("inf")), "noise must be a finite number"),
+    "a seed too large": (lambda agent: Training(**TRAINING, seed=2**32), "seed must lie between"),
+    "a size": (lambda agent: Training(**TRAINING, net=4), "net must be the sizes of hidden layers"),
+    "a name for a refinement": (lambda agent: Training(**TRAINING, refine="graduated"), "a RefineConfig or None"),
+    "nothing to refine": (lambda agent: refined_policy(None), "expected a model of TD3, DDPG or SAC, found None"),
+    "no policy": (lambda agent: victim_of(None, VECTOR), "expected the policy of a model"),
+    "no copies": (lambda agent: siege.make_world(REACH, 0), "count must be at least 1"),
+    "no file": (lambda agent: load_policy(3), "expected the name of a file or folder"),  # type: ignore[arg-type]
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_settings_of_other_types(case: str, pusher: Agent) -> None:
+    make, sentence = SETTINGS[case]
+    with pytest.raises(UsageError) as refused:
+        make(pusher)
+    assert sentence in str(refused.value)
+
+
+def test_a_model_stands_for_its_policy() -> None:
+    model = agent()
+    assert victim_of(model, model.observation_space).act(torch.zeros(1, 3)).shape == (1, 2)
 
 
 def test_eps_as_a_fraction(pusher: Agent) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,7 +14,7 @@ from torch import nn
 
 from adrgd import Box, LinfBall
 from adrgd.data import load_data
-from adrgd.errors import AdrgdError, RunFolderError, RunFolderWarning, UsageError
+from adrgd.errors import AdrgdError, DataError, RunFolderError, RunFolderWarning, UsageError
 from adrgd.models import load_model, new_model
 from adrgd.training import ATTACKS, Training, train
 from adrgd.training.config import parts
@@ -167,3 +168,10 @@ def test_model_and_images_must_fit(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="belong together"):
         train(replace(SMALL, model="cifar-vgg-small"), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_labels_must_be_classes_of_the_model(tmp_path: Path) -> None:
+    np.savez(tmp_path / "nine.npz", images=np.zeros((4, 28, 28), np.uint8), labels=np.arange(4) + 9)
+    with pytest.raises(DataError, match="labels must lie between 0 and 9 .* found 9 to 12"):
+        train(replace(SMALL, data=f"npz:{tmp_path / 'nine.npz'}", limit=None), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -16,10 +16,11 @@ from adrgd.attacks.prepare import prepared
 from adrgd.attacks.standard import NAME, Standard, run_standard
 from adrgd.attacks.threat import Threat
 from adrgd.errors import AdrgdError, UsageError, warn
-from adrgd.given import as_count, as_flag, as_integer, as_solver
+from adrgd.given import as_solver
 from adrgd.maximize import maximize
 from adrgd.models.outputs import Output
 from adrgd.objective import Score, find_loss
+from adrgd.settings import as_count, as_flag, as_integer, settle
 from adrgd.shown import Shown
 from adrgd.solvers import GraduatedADR, Solver
 from adrgd.units import warn_of_grey, warn_of_reach
@@ -53,9 +54,7 @@ class Attack:
         find_loss(self.loss, targeted=False)
         if not isinstance(self.threat, Threat):
             raise UsageError(f"threat must be a Threat such as Threat(eps=8/255), found {self.threat!r}; correct it")
-        kinds = {"steps": as_count, "restarts": as_count, "seed": as_integer, "stop_at_success": as_flag}
-        for name, check in kinds.items():
-            object.__setattr__(self, name, check(getattr(self, name), name))
+        settle(self, steps=as_count, restarts=as_count, seed=as_integer, stop_at_success=as_flag)
         given: Any = self.solver
         if not isinstance(given, Standard):
             found = Standard() if given == NAME or given is Standard else as_solver(given)

@@ -15,11 +15,12 @@ from adrgd.attacks.prepare import prepared
 from adrgd.attacks.shrinking import least_passes, search
 from adrgd.attacks.threat import Threat
 from adrgd.errors import UsageError
-from adrgd.given import as_count, as_integer, as_solver
+from adrgd.given import as_solver
 from adrgd.models.outputs import Output
 from adrgd.names import Norm
 from adrgd.objective import find_loss
 from adrgd.rows import column
+from adrgd.settings import as_count, as_integer, settle
 from adrgd.solvers import GraduatedADR, Solver
 
 
@@ -51,8 +52,7 @@ class Minimum:
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", self.threat.norm)
         object.__setattr__(self, "solver", as_solver(self.solver))
-        for name, check in (("passes", as_count), ("steps", as_count), ("seed", as_integer)):
-            object.__setattr__(self, name, check(getattr(self, name), name))
+        settle(self, passes=as_count, steps=as_count, seed=as_integer)
         find_loss(self.loss, targeted=False)
         if self.passes < (least := least_passes(self.steps)):
             raise UsageError(

@@ -26,10 +26,10 @@ from adrgd.attacks.case import Case
 from adrgd.attacks.lanes import Lanes, passes
 from adrgd.attacks.polish import polish
 from adrgd.errors import UsageError
-from adrgd.given import as_integer
 from adrgd.names import STANDARD
 from adrgd.objective import Loss, Score, find_loss, targeted_margin
 from adrgd.rows import column, take
+from adrgd.settings import as_integer, as_number, settle
 from adrgd.solvers import GraduatedADR, GraduatedGates, Solver, Steepest, make_solver
 
 NAME = STANDARD
@@ -73,9 +73,9 @@ class Standard:
     walk: float = 0.1
 
     def __post_init__(self) -> None:
+        settle(self, budget=as_integer, walk=as_number)
         if not 0 <= self.walk < 1:
             raise UsageError(f"expected a walk's share of the budget to be at least 0 and below 1, found {self.walk}")
-        object.__setattr__(self, "budget", as_integer(self.budget, "budget"))
         if self.budget < LEAST:
             raise UsageError(f"expected a budget of at least {LEAST} passes an image, found {self.budget}; raise it")
 

@@ -80,6 +80,8 @@ def _inputs(options: Options, model: Model) -> Tensor:
         raise UsageError(
             f"{options.model} does not say what shape its inputs have; give --data, or --shape as in --shape 3 32 32"
         )
+    if min(shape, default=1) < 1:
+        raise UsageError(f"--shape must be sizes of at least 1, found {' '.join(map(str, shape))}")
     return RowRandom.seeded(0, torch.arange(ROWS)).uniform(tuple(shape), "inspect")
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from adrgd.attacks.standard import Standard
 from adrgd.domain import as_norm
 from adrgd.errors import DataError, ModelError, UsageError, optional
-from adrgd.given import as_count, as_flag, as_labels, from_array
+from adrgd.given import as_labels, from_array
 from adrgd.integrations.perturb import Method, as_radius, perturb
+from adrgd.settings import as_count, as_flag
 from adrgd.solvers import Solver
 
 optional("art.attacks.attack", extra="art")

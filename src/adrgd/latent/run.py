@@ -32,6 +32,7 @@ from adrgd.latent.solvers import latent_solver
 from adrgd.latent.targets import Targets
 from adrgd.page import picture
 from adrgd.runs import open_run
+from adrgd.settings import as_count, as_integer, as_number, maybe, settle
 
 Advance = Callable[[int], None]
 """Told how many reconstructions were finished."""
@@ -59,6 +60,10 @@ class Setting:
     code: int | None = None
     seed: int = 0
     batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        settle(self, steps=as_count, restarts=as_count, batch_size=as_count, code=maybe(as_count))
+        settle(self, prior=as_number, seed=as_integer)
 
 
 def run_reconstruct(

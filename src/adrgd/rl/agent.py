@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +63,9 @@ def agent_of(model: Any) -> Agent:
     """
     if isinstance(model, Agent):
         return model
-    policy, space = model.policy, model.action_space
+    policy, space = getattr(model, "policy", None), getattr(model, "action_space", None)
+    if inspect.isclass(model) or policy is None or space is None:
+        raise UsageError(f"expected a model of TD3, DDPG or SAC, or an Agent, found {model!r:.60}; load it first")
     if not isinstance(space, spaces.Box) or not hasattr(policy, "actor") or not hasattr(policy, "critic"):
         raise UsageError(f"cannot attack {type(model).__name__} with actions {space}; expected TD3, DDPG or SAC")
     check_actions(space, f"this {type(model).__name__}")

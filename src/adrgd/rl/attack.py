@@ -12,11 +12,11 @@ from torch import Tensor
 
 from adrgd.domain import LinfBall, as_eps
 from adrgd.errors import UsageError
-from adrgd.given import as_count, as_integer
 from adrgd.maximize import maximize
 from adrgd.rl.agent import Agent, agent_of
 from adrgd.rl.chain import Array
 from adrgd.rl.environments import Env, Episode, World, check_actions, opened, play_all
+from adrgd.settings import as_count, as_integer, as_seed, settle
 from adrgd.solvers import Solver, make_solver
 
 Loss = Literal["critic", "action"]
@@ -48,6 +48,7 @@ class ObservationAttack:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "eps", as_eps(self.eps))
+        settle(self, steps=as_integer, seed=as_seed)
         if not 0 <= self.eps < np.inf or self.steps < 1:
             raise UsageError(
                 f"eps must be finite and not negative, and steps at least 1, found {self.eps} and {self.steps}"
@@ -156,7 +157,7 @@ def attack_policy(
     Raises:
         UsageError: the agent cannot be attacked so, or the environment cannot be made.
     """
-    episodes, seed = as_count(episodes, "episodes"), as_integer(seed, "seed")
+    episodes, seed = as_count(episodes, "episodes"), as_seed(seed, "seed")
     agent = agent_of(model)
     attack = ObservationAttack(eps=eps, solver=solver, loss=loss, steps=steps, scale=scale, seed=seed)
     attacked, clean = (  # the attack first: it is what may be refused

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from adrgd.errors import UsageError
+from adrgd.given import as_solver
+from adrgd.settings import as_flag, as_integer, as_number, as_seed, maybe, settle
 from adrgd.solvers import GD, GraduatedMomentum, Solver, make_solver
 
 Critic = Literal["first", "mean", "min"]
@@ -43,6 +45,10 @@ class RefineConfig:
     closed_form: bool = True
 
     def __post_init__(self) -> None:
+        settle(
+            self, probability=as_number, radius=maybe(as_number), steps=as_integer, start=maybe(as_integer),
+            target=as_flag, noise=as_flag, seed=as_seed, closed_form=as_flag,
+        )  # fmt: skip
         if not 0 <= self.probability <= 1:
             raise UsageError(f"the probability of a refinement must lie in [0, 1], found {self.probability}")
         if self.radius is not None and not 0 < self.radius < float("inf"):
@@ -60,7 +66,7 @@ class RefineConfig:
             UsageError: there is none of that name.
         """
         if not isinstance(self.solver, str):
-            return self.solver
+            return as_solver(self.solver)
         named = NAMED.get(self.solver)
         return make_solver(self.solver) if named is None else named
 

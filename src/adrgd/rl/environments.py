@@ -13,8 +13,8 @@ import numpy as np
 from gymnasium import spaces
 
 from adrgd.errors import MissingExtraError, UsageError, warn
-from adrgd.given import as_count
 from adrgd.rl.chain import Array
+from adrgd.settings import as_count
 
 Env = gymnasium.Env[Array, Array]
 World = str | Env | Callable[[], Env]

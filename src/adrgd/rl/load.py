@@ -64,6 +64,9 @@ def load_policy(file: Path, *, trust: bool = False) -> Any:
         UsageError: it can run code and is not trusted.
         ModelError: it cannot be read as one of these.
     """
+    if not isinstance(file, str | Path):
+        raise UsageError(f"expected the name of a file or folder, found {file!r}; correct it")
+    file = Path(file)
     if file.is_dir():
         return load_run(file, trust=trust)[0].policy
     if file.suffix == ".safetensors":
@@ -72,7 +75,8 @@ def load_policy(file: Path, *, trust: bool = False) -> Any:
         raise ModelError(f"there is no policy {file}; expected a .safetensors file, a run folder, or a .zip")
     if not trust:
         raise UsageError(
-            f"{file} holds pickled objects, which can run any code: if you trust whoever made it, add --trust"
+            f"{file} holds pickled objects, which can run any code: if you trust whoever made it, add --trust "
+            "(trust=True in Python)"
         )
     try:
         found, parameters, _ = load_from_zip_file(file, device="cpu")

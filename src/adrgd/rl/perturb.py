@@ -17,6 +17,7 @@ from adrgd.maximize import maximize
 from adrgd.objective import find_loss
 from adrgd.rl.chain import Array
 from adrgd.rl.victim import Victim
+from adrgd.settings import as_flag, as_integer, as_seed, settle
 from adrgd.solvers import Solver
 
 Goal = Literal["paper", "margin", "worst"]
@@ -70,6 +71,7 @@ class Perturbation:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "eps", as_eps(self.eps))
+        settle(self, steps=as_integer, seed=as_seed, whole=as_flag)
         if not 0 <= self.eps < np.inf or self.steps < 1:
             raise UsageError(f"expected a finite eps >= 0 and steps >= 1, found {self.eps} and {self.steps}")
         if self.goal not in get_args(Goal):

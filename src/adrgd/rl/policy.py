@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adrgd.errors import UsageError
 from adrgd.rl.chain import Array
 from adrgd.rl.config import RefineConfig
 from adrgd.rl.refine import check_critic, refine
@@ -40,6 +41,8 @@ def refined_policy(model: Any, config: RefineConfig | None = None) -> RefinedPol
     Raises:
         UsageError: the model has no critic of states and continuous actions, or one without ReLUs.
     """
-    config = config or RefineConfig()
+    config = RefineConfig() if config is None else config
+    if not isinstance(config, RefineConfig):
+        raise UsageError(f"config must be a RefineConfig, found {config!r}; make one")
     check_critic(model, config)
     return RefinedPolicy(model, config)

@@ -58,7 +58,9 @@ def critic_of(model: Any, config: RefineConfig) -> Any:
         UsageError: the model has none of states and continuous actions, or an action that cannot move.
     """
     critic = getattr(model, "critic_target" if config.target else "critic", None)
-    check_actions(model.action_space, "the model to be refined")
+    if (space := getattr(model, "action_space", None)) is None:
+        raise UsageError(f"expected a model of TD3, DDPG or SAC, found {model!r:.60}; load it first")
+    check_actions(space, "the model to be refined")
     if critic is None or not hasattr(critic, "q_networks"):
         raise UsageError(
             f"{type(model).__name__} has no critic of states and actions; expected TD3, DDPG or SAC, whose critic does"

@@ -13,13 +13,13 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 from torch import Tensor
 
 from adrgd.errors import MissingExtraError, UsageError, warn
-from adrgd.given import as_count
 from adrgd.rl.chain import Array
 from adrgd.rl.environments import LONGEST, Episode, endless
 from adrgd.rl.perturb import Perturbation
 from adrgd.rl.procgen import PREFIX, procgen_of
 from adrgd.rl.vector import Vectorised
 from adrgd.rl.victim import Victim
+from adrgd.settings import as_count, as_integer, as_seed, maybe
 
 Advance = Callable[[int, int], None]
 """Told the number of episodes that have ended, and of steps."""
@@ -43,6 +43,7 @@ def make_world(name: str, count: int, *, seed: int = 0, frames: int = 1) -> VecE
     Raises:
         UsageError, MissingExtraError: it cannot be made.
     """
+    count, frames, seed = as_count(count, "count"), as_count(frames, "frames"), as_seed(seed, "seed")
     try:
         env: Any = (
             procgen_of(name, count)
@@ -91,6 +92,9 @@ def play_siege(
     Raises:
         UsageError: the policy cannot be attacked so, or an environment that was to play several episodes ends none.
     """
+    if not isinstance(world, VecEnv):
+        raise UsageError(f"expected environments of make_world, found {type(world).__name__}; make them")
+    limit, seed = maybe(as_integer)(limit, "limit"), as_seed(seed, "seed")
     perturbation.check(victim)
     if sample and not victim.samples:
         raise UsageError("the policy has no probabilities of actions to draw from; leave --sample out")

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ from adrgd.rl.config import RefineConfig
 from adrgd.rl.environments import make_env
 from adrgd.rl.evaluations import evaluate, write_evaluations
 from adrgd.runs import Run, open_run, unwritten
+from adrgd.settings import as_count, as_integer, as_number, as_seed, maybe, settle
 from adrgd.verify import read_config
 
 ALGORITHMS: dict[str, type[TD3] | type[DDPG]] = {"td3": TD3, "ddpg": DDPG}
@@ -76,6 +78,14 @@ class Training:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        whole = ("steps", "evaluate_every", "episodes", "update_every", "batch_size")
+        settle(self, **dict.fromkeys(whole, as_integer))
+        settle(self, seed=as_seed, learning_rate=as_number, noise=as_number, limit=maybe(as_integer), net=_layers)
+        settle(self, learning_starts=maybe(partial(as_count, least=0)))
+        if not isinstance(self.env, str) or not isinstance(self.refine, RefineConfig | None):
+            raise UsageError(
+                f"expected the environment's name, and a RefineConfig or None, found {self.env!r} and {self.refine!r}"
+            )
         if self.algo not in ALGORITHMS:
             raise UsageError(f"unknown algorithm {self.algo!r}; expected one of {', '.join(ALGORITHMS)}")
         least = min(
@@ -187,6 +197,12 @@ def _leg(model: TD3 | DDPG, training: Training, folder: Run, advance: Advance | 
     if advance is not None:
         advance(model.num_timesteps, reward)
     return [{"step": model.num_timesteps} | row | {"gain": mean_gain} for row in rows]
+
+
+def _layers(given: Any, name: str) -> tuple[int, ...]:
+    if not isinstance(given, tuple | list):
+        raise UsageError(f"{name} must be the sizes of hidden layers, as (400, 300), found {given!r}; correct it")
+    return tuple(as_integer(size, name) for size in given)
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def victim_of(policy: Any, shown: spaces.Space[Any], *, normalise: Any = None) -
     """What attacks need of a policy of PPO, A2C, DQN, TD3, DDPG or SAC.
 
     Args:
-        policy: the model's `policy`.
+        policy: the model's `policy`, or the model.
         shown: the observations that the environment gives, with frames stacked if they are.
         normalise: the `VecNormalize` that stood between it and its environment; it belongs to the victim then, which
             is shown observations as the environment gives them.
@@ -79,6 +79,10 @@ def victim_of(policy: Any, shown: spaces.Space[Any], *, normalise: Any = None) -
     Raises:
         UsageError: another kind of policy, or observations or actions that cannot be attacked.
     """
+    policy = getattr(policy, "policy", policy)  # a whole model was passed
+    known: Any = BaseModel
+    if not isinstance(policy, known):
+        raise UsageError(f"expected the policy of a model of Stable-Baselines3, found {policy!r:.60}; load it first")
     kind, space, actions = type(policy).__name__, policy.observation_space, policy.action_space
     if not isinstance(space, spaces.Box) or not isinstance(shown, spaces.Box):
         other = shown if isinstance(space, spaces.Box) else space

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from adrgd.errors import UsageError
+from adrgd.settings import as_count, as_integer, as_number, maybe, settle
 from adrgd.solvers import FGSM, PGD, GraduatedADR, Solver, Steepest
 from adrgd.training.augment import AUGMENT
 
@@ -61,6 +62,8 @@ class Training:
     augment: str | None = None
 
     def __post_init__(self) -> None:
+        settle(self, steps=as_integer, epochs=as_integer, batch_size=as_integer, seed=as_integer)
+        settle(self, warmup=as_number, rate=as_number, limit=maybe(as_count), test_limit=maybe(as_count))
         if self.attack not in ATTACKS:
             raise UsageError(f"unknown attack {self.attack!r}; expected one of {', '.join(ATTACKS)}")
         if self.augment is not None and self.augment not in AUGMENT:

@@ -25,9 +25,11 @@ from torch import Tensor, nn
 
 from adrgd.data import Images, load_data
 from adrgd.domain import Box, LinfBall
-from adrgd.errors import AdrgdError, UsageError, warn
+from adrgd.errors import AdrgdError, ModelError, UsageError, warn
+from adrgd.given import check_classes
 from adrgd.maximize import maximize
 from adrgd.models import new_model
+from adrgd.models.checks import answer, probe
 from adrgd.models.normalise import inside
 from adrgd.objective import Misclassify
 from adrgd.rows import RowRandom
@@ -69,6 +71,7 @@ def train(
     test = load_data(training.test, limit=training.test_limit)
     model = new_model(training.model, seed=training.seed, device=device)
     _check_images(images, test, model.input_shape, training)
+    _check_labels(model.module, images, test, device)
     config = asdict(training) | {"device": device}
     known = training.test == training.data
     if known:
@@ -207,6 +210,19 @@ def _update(
     if not math.isfinite(found):
         raise AdrgdError(f"the loss is not finite in epoch {epoch + 1} ({found:g}); lower --learning-rate")
     return found
+
+
+def _check_labels(module: nn.Module, images: Images, test: Images, device: str) -> None:
+    """See that all labels are classes of the network, without moving its statistics."""
+    mode = module.training
+    module.eval()
+    with torch.no_grad():
+        logits = answer(module, probe(images.images).to(device))
+    module.train(mode)
+    if logits.dim() != 2:
+        raise ModelError(f"the model must return logits of shape (B, classes), found {tuple(logits.shape)}")
+    for part in (images, test):
+        check_classes(part.labels, logits.shape[1])
 
 
 def _check_images(images: Images, test: Images, shape: tuple[int, ...] | None, training: Training) -> None:
