@@ -20,7 +20,8 @@ def _names() -> dict[str, str]:
     paths = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
     last = Counter(path.rpartition(".")[2] for path in paths)
     short = {path.rpartition(".")[2]: path for path in paths if last[path.rpartition(".")[2]] == 1}
-    return short | {path: path for path in paths}
+    twice = {path.rpartition(".")[0]: path for path in paths if re.search(r"\.(\w+)\.\1$", path)}  # module and function
+    return short | twice | {path: path for path in paths}
 
 
 NAMES = _names()

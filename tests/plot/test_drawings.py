@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from adrgd import Box, GraduatedADR, LinfBall, Misclassify, Output, maximize
 from adrgd.attacks import Attack, Threat, attack_batch
 from adrgd.attacks.minimum import Minimum, smallest_changes
-from adrgd.errors import UsageError
+from adrgd.errors import MissingExtraError, UsageError
 from adrgd.plot import (
     Plane,
     count_polytopes,
@@ -164,3 +166,10 @@ def test_a_slice_takes_paths_of_solvers(mlp: nn.Module, axes: Axes) -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["graduated"]
     with pytest.raises(UsageError, match="one number a row"):
         slice_2d(mlp, plane, axes, points=3)
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "adrgd.plot")
+    with pytest.raises(MissingExtraError, match=r'pip install "adrgd\[plot\]"'):
+        importlib.import_module("adrgd.plot")
