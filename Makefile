@@ -2,11 +2,16 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo docs notebooks test test-portable test-procgen fuzz check clean
+# Which torch goes into .venv on Linux: the one for processors (1.3 GB installed), or by TORCH=gpu the one with CUDA (5.6 GB).
+TORCH ?= cpu
+TORCH_BACKEND ?= cpu
+CPU_WHEELS = https://download.pytorch.org/whl/cpu
 
-demo: .venv/.runtime  ## attack the bundled robust network and write a report
+.PHONY: demo docs notebooks test test-minimum test-portable test-procgen fuzz check dist clean
+
+demo: .venv/.runtime  ## one robust network under three attacks at the radius it was trained for, and a report
 	rm -rf runs/demo
-	$(BIN)/adrgd attack --model bundled:mnist-pgd --data bundled:mnist --limit 200 --norm linf --eps 0.3 --steps 50 --out runs/demo
+	$(BIN)/adrgd evaluate --models bundled:mnist-convnext --data bundled:mnist --limit 200 --eps 0.3 --noise-points 0 --solvers pgd graduated 'standard?budget=1000' --out runs/demo
 
 test: check docs  ## style, types, the site, tests
 	$(BIN)/pytest
@@ -15,6 +20,21 @@ test-portable: .venv/.test  ## nightly: the tests as other machines would run th
 	COLUMNS=20 FORCE_COLOR=1 TERM=dumb LC_ALL=C TZ=Asia/Kathmandu PYTHONHASHSEED=7 OMP_NUM_THREADS=4 \
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE $(BIN)/pytest
 	$(BIN)/pytest --rounding by-batch --ignore tests/cli --ignore tests/attacks/test_ray_workers.py --ignore tests/models/test_specs.py
+
+test-minimum:  ## the tests with the lowest versions that pyproject.toml allows, in an environment of their own
+	$(PYTHON) -m venv .venv-minimum
+	.venv-minimum/bin/pip install --quiet --disable-pip-version-check uv
+	.venv-minimum/bin/uv pip install --quiet --python .venv-minimum --resolution lowest-direct --torch-backend $(TORCH_BACKEND) -e '.[test]'
+	.venv-minimum/bin/python -m pytest --ignore tests/docs
+
+dist: .venv/.runtime  ## wheel and sdist into dist/, checked, with the citation and what a type checker sees
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/pip install --quiet --disable-pip-version-check -c constraints.txt build twine cffconvert pyright
+	rm -rf dist
+	.venv-dist/bin/python -m build --outdir dist .
+	.venv-dist/bin/twine check --strict dist/*
+	.venv-dist/bin/cffconvert --validate
+	.venv-dist/bin/pyright -p packaging/typed --pythonpath $(BIN)/python
 
 test-procgen:  ## the games of Procgen, in an environment of their own: they ask for an older numpy
 	$(PYTHON) -m venv .venv-procgen
@@ -51,7 +71,18 @@ check: .venv/.test
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "adrgd needs Python 3.11 or newer; set PYTHON=...")'
 	$(PYTHON) -m venv .venv
 
-.venv/.runtime: .venv/bin/python pyproject.toml constraints.txt
+.venv/.torch: .venv/bin/python constraints.txt
+ifeq ($(TORCH)$(shell uname -s),cpuLinux)
+	@echo "torch: the build for processors; TORCH=gpu takes the one with CUDA"
+	@$(PIP) --retries 1 --extra-index-url $(CPU_WHEELS) "$$(grep '^torch==' constraints.txt)+cpu" || \
+	{ echo "error: expected torch for processors at $(CPU_WHEELS), found none; TORCH=gpu takes the usual one" >&2; exit 1; }
+else
+	@echo "torch: the usual build of this system"
+	$(PIP) torch
+endif
+	touch $@
+
+.venv/.runtime: .venv/.torch pyproject.toml constraints.txt
 	$(PIP) -e .
 	touch $@
 
@@ -61,4 +92,4 @@ check: .venv/.test
 	touch $@
 
 clean:
-	rm -rf .venv .venv-docs .venv-procgen site runs
+	rm -rf .venv .venv-dist .venv-docs .venv-minimum .venv-procgen dist site runs

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from adrgd.attacks.matrix.tables import Table as Matrix
     from adrgd.models import Model
 
-BRIEF = ("attack", "broken", "95 %", "forward", "backward", "seconds")
-"""The columns that fit a terminal; the report has them all."""
+BRIEF = ("attack", "broken", "95 %", "robust accuracy", "forward", "backward", "seconds")
+"""The columns that a terminal shows something of; the report has them all."""
+
+WIDTH = 20  # of a bar for all images
 
 DESCRIPTION = "Evaluate models under several attacks and radii on the same images; every result is judged by us."
 
@@ -155,7 +157,8 @@ def _config(options: Options) -> dict[str, Any]:
 def _shown(summary: dict[str, Any]) -> list[RenderableType]:
     from adrgd.attacks.matrix.tables import seen, tables, where
 
-    parts: list[RenderableType] = [_table(one) for one in tables(summary)]
+    found = zip(tables(summary), summary["unions"], strict=True)
+    parts: list[RenderableType] = [_table(one, _clean(summary, union)) for one, union in found]
     parts += [summary["box_sentence"]] if "box_sentence" in summary else []
     signs = seen(summary)
     parts.append(f"indicators of attack failure: {len(signs)} of {len(summary['indicators'])} checks")
@@ -163,16 +166,29 @@ def _shown(summary: dict[str, Any]) -> list[RenderableType]:
     return parts + [f"no results: {where(failure)}: {failure['reason']}" for failure in summary["failures"]]
 
 
-def _table(one: Matrix) -> Table:
+def _clean(summary: dict[str, Any], union: dict[str, Any]) -> float:
+    """The clean accuracy of a table's model on all of the images."""
+    place = (union["model"], union["eps"])
+    return next(float(cell["clean_accuracy"]) for cell in summary["cells"] if (cell["model"], cell["eps"]) == place)
+
+
+def _table(one: Matrix, clean: float) -> Table:
+    """A table that fits a terminal, with a bar of what stands; the clean images come first."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     table = Table(title=one.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in BRIEF:
-        first = name == "attack"
-        table.add_column(
-            name, justify="left" if first else "right", no_wrap=not first, overflow="fold" if first else "ellipsis"
-        )
+    for name in ("attack", "broken", "95 %", "still right", "", "passes", "seconds"):
+        left = name in ("attack", "")
+        table.add_column(name, justify="left" if left else "right", overflow="fold" if name == "attack" else "ellipsis")
+    table.add_row("none", f"{1 - clean:.4f}", "", f"{clean:.4f}", _bar(clean), "", "")
     for row in one.rows:
-        table.add_row(*(row[one.header.index(name)] for name in BRIEF))
+        attack, broken, interval, robust, forward, backward, seconds = (row[one.header.index(name)] for name in BRIEF)
+        passes = f"{float(forward) + float(backward):.0f}" if forward else ""
+        right = robust or f"{1 - float(broken):.4f}"
+        table.add_row(attack, broken, interval, right, _bar(float(right)), passes, seconds)
     return table
+
+
+def _bar(share: float) -> str:
+    return "█" * round(share * WIDTH)
