@@ -7,11 +7,16 @@ TORCH ?= cpu
 TORCH_BACKEND ?= cpu
 CPU_WHEELS = https://download.pytorch.org/whl/cpu
 
-.PHONY: demo docs notebooks test test-minimum test-portable test-procgen fuzz check dist clean
+CHROMIUM ?= chromium
+
+.PHONY: demo picture docs notebooks test test-minimum test-portable test-procgen fuzz check dist clean
 
 demo: .venv/.runtime  ## one robust network under three attacks at the radius it was trained for, and a report
 	rm -rf runs/demo
 	$(BIN)/adrgd evaluate --models bundled:mnist-convnext --data bundled:mnist --limit 200 --eps 0.3 --noise-points 0 --solvers pgd graduated 'standard?budget=1000' --out runs/demo
+
+picture: demo  ## the picture of README, by Chromium
+	$(CHROMIUM) --headless --no-sandbox --hide-scrollbars --window-size=1000,960 --screenshot=docs/report.png "file://$(CURDIR)/runs/demo/report.html"
 
 test: check docs  ## style, types, the site, tests
 	$(BIN)/pytest

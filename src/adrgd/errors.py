@@ -78,6 +78,20 @@ def sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0] or 'no message'}"
 
 
+def installing(extra: str) -> str:
+    """The command that installs an extra: from the checkout that this package was installed from, or by its name."""
+    import importlib.metadata  # each takes a while, and few errors need them
+    import json
+
+    try:
+        told = importlib.metadata.distribution("adrgd").read_text("direct_url.json")
+        url = str(json.loads(told or "{}").get("url", ""))
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        url = ""
+    place = url.removeprefix("file://") if url.startswith("file://") else "adrgd"
+    return f'pip install "{place}[{extra}]"'
+
+
 def optional(module: str, *, extra: str) -> Any:
     """Import an optional dependency, or say which extra of the package brings it."""
     try:
@@ -85,5 +99,5 @@ def optional(module: str, *, extra: str) -> Any:
     except ImportError as error:
         raise MissingExtraError(
             f"this needs the Python package '{module.partition('.')[0]}', which cannot be imported ({error}); "
-            f'install it with: pip install "adrgd[{extra}]"'
+            f"install it with: {installing(extra)}"
         ) from error

@@ -10,12 +10,12 @@ import re
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from adrgd import __version__
 from adrgd.cli.flags import flags
 from adrgd.cli.options import cli
+from adrgd.errors import installing
 
 DESCRIPTION = "Show versions, devices and extras, and see that everything works here; exit code 1 where it does not."
 
@@ -152,20 +152,10 @@ def _show(found: dict[str, Any]) -> None:
     table = Table(title="extras", title_justify="left", show_header=False, box=None, padding=(0, 2))
     for name, one in found["extras"].items():
         if name not in TOOLS:
-            state = "installed" if one["there"] else f'missing: pip install "{source()}[{name}]"'
+            state = "installed" if one["there"] else f"missing: {installing(name)}"
             table.add_row(name, escape(state), "" if one["there"] else f"for {', '.join(one['missing'])}")
     console.print(table)
     console.print()
     good = found["check"]
     words = f"{'well' if good['passed'] else 'WRONG'}: {good['sentence']} ({good['seconds']:.1f} s)"
     console.print(words, soft_wrap=True, highlight=False, markup=False)
-
-
-def source() -> str:
-    """What pip takes an extra from: the checkout that this package was installed from, or its name."""
-    try:
-        told = importlib.metadata.distribution("adrgd").read_text("direct_url.json")
-        url = str(json.loads(told or "{}").get("url", ""))
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return "adrgd"
-    return str(Path(url.removeprefix("file://"))) if url.startswith("file://") else "adrgd"

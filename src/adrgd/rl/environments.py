@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from adrgd.errors import MissingExtraError, UsageError, warn
+from adrgd.errors import MissingExtraError, UsageError, installing, warn
 from adrgd.rl.chain import Array
 from adrgd.settings import as_count
 
@@ -47,7 +47,7 @@ def make_env(name: str, **options: Any) -> Env:
         env = gymnasium.make(name, **options)
     except gymnasium.error.DependencyNotInstalled as error:
         raise MissingExtraError(
-            f'{name} needs a package that is not installed ({error}); MuJoCo comes with: pip install "adrgd[rl]"'
+            f"{name} needs a package that is not installed ({error}); MuJoCo comes with: {installing('rl')}"
         ) from error
     except (gymnasium.error.Error, ImportError) as error:
         raise UsageError(

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from adrgd.errors import MissingExtraError, UsageError
+from adrgd.errors import MissingExtraError, UsageError, installing
 from adrgd.rl.chain import Array
 from adrgd.specs import only_keys, split_spec
 
@@ -85,7 +85,7 @@ def _load() -> Any:
     try:
         return importlib.import_module("procgen").ProcgenGym3Env
     except ImportError as error:
-        raise MissingExtraError(f'the games of Procgen need: pip install "adrgd[procgen]" ({error})') from error
+        raise MissingExtraError(f"the games of Procgen need: {installing('procgen')} ({error})") from error
 
 
 def procgen_of(spec: str, num_envs: int) -> Procgen:

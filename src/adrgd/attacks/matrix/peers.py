@@ -26,7 +26,7 @@ from torch import Tensor
 from adrgd.attacks.case import Case
 from adrgd.attacks.matrix.judge import Checked, checked, judge
 from adrgd.attacks.matrix.watched import Watched
-from adrgd.errors import AdrgdError, MissingExtraError, UsageError, warn
+from adrgd.errors import AdrgdError, MissingExtraError, UsageError, installing, warn
 from adrgd.models.factory import parse_value
 from adrgd.objective import find_loss
 from adrgd.specs import closest, split_spec
@@ -88,9 +88,9 @@ class Peer:
             case "torchattacks":
                 return _find(_library("torchattacks", "pip install scipy; pip install --no-deps torchattacks"), self)
             case "foolbox":
-                return _find(_library("foolbox", 'pip install "adrgd[foolbox]"').attacks, self)
+                return _find(_library("foolbox", installing("foolbox")).attacks, self)
             case "pyautoattack":
-                return _library("pyautoattack", 'pip install "adrgd[peers]"').AutoAttack
+                return _library("pyautoattack", installing("peers")).AutoAttack
         if self.kind not in ("apgd", "apgd_targeted"):
             raise UsageError(f"expected adv-lib:apgd or adv-lib:apgd_targeted, found {self.name}; choose one of them")
         return getattr(_auto_pgd(), self.kind)
