@@ -16,7 +16,7 @@ demo: .venv/.runtime  ## one robust network under three attacks at the radius it
 	$(BIN)/adrgd evaluate --models bundled:mnist-convnext --data bundled:mnist --limit 200 --eps 0.3 --noise-points 0 --solvers pgd graduated 'standard?budget=1000' --out runs/demo
 
 picture: demo  ## the picture of README, by Chromium
-	$(CHROMIUM) --headless --no-sandbox --hide-scrollbars --window-size=1000,960 --screenshot=docs/report.png "file://$(CURDIR)/runs/demo/report.html"
+	$(CHROMIUM) --headless --no-sandbox --hide-scrollbars --window-size=1140,960 --screenshot=docs/report.png "file://$(CURDIR)/runs/demo/report.html"
 
 test: check docs  ## style, types, the site, tests
 	$(BIN)/pytest
