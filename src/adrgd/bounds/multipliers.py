@@ -6,7 +6,7 @@ the pre-activation, with the sign that makes it no help, may be added to the fun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -74,11 +74,13 @@ def optimise(
     *,
     steps: int,
     enough: Tensor,
+    stop: Callable[[], bool] = lambda: False,
 ) -> tuple[LinearBound, Coefficients]:
     """Raise lower bounds of linear functions by `chosen`, which is changed; the best bounds, slack of multipliers off.
 
     Args:
         enough: (parts, rows) values from which on a bound is high enough.
+        stop: asked before each step.
     """
     slope_steps, weight_steps = _Adam(), _Adam()
     best: LinearBound | None = None
@@ -87,7 +89,7 @@ def optimise(
         lost = chosen.slack(slack)
         linear = LinearBound(linear.value - lost, linear.slope, linear.offset - lost)
         best = linear if best is None else best.better_of(linear)
-        if t == steps or bool((best.value > enough).any(1).all()):
+        if t == steps or stop() or bool((best.value > enough).any(1).all()):
             break
         met = along_lines(network, wanted.stage, linear.vertex(boxes), relaxations, chosen.slopes, coefficients)
         rate = RATE * LEFT ** (t / steps)

@@ -24,6 +24,7 @@ Function = Callable[[Tensor], Tensor]
 ENTRIES = 6_000_000  # of all matrices together, up to which they are written out
 NEURONS = 200_000  # of a network that is bounded at all
 CHUNKS = (1, 16, 128, 512)  # rows of the graphs that are kept
+KEPT = 16_000_000  # numbers of the largest of them
 EXACT = 1e-8  # how closely, relative to the sum of all terms, the parts of a network must reproduce it
 
 
@@ -94,12 +95,13 @@ class _Traced:
 
     def pull(self, stage: int, rows: Tensor) -> Mapping[int, Tensor]:
         flat = rows.reshape(-1, rows.shape[-1])
+        chunks = [size for size in CHUNKS if size * (self.inputs + sum(self.sizes)) <= KEPT] or [1]
         widths = [self.inputs, *self.sizes]
         parts: dict[int, list[Tensor]] = {source: [] for source in self.sources[stage]}
         at = 0
         while at < len(flat):
             left = len(flat) - at
-            size = next((size for size in CHUNKS if size >= left), CHUNKS[-1])
+            size = next((size for size in chunks if size >= left), chunks[-1])
             piece = flat[at : at + size]
             at += size
             leaves, heads = self._graph(size)

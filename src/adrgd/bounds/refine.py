@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 
 import torch
@@ -14,7 +15,8 @@ from adrgd.bounds.products import Tables, second_layer
 from adrgd.bounds.relaxation import Relaxation, image, relax
 from adrgd.bounds.slopes import tighten
 
-ROWS = 256  # neurons that are bounded at once
+ROWS = (8, 64, 256)  # neurons that are bounded at once: more, as long as that is quick
+QUICK = 0.3  # seconds
 
 
 def refine(
@@ -57,18 +59,25 @@ def intervals_of(
     """
     found: list[Interval] = []
     relaxations: list[Relaxation] = []
+    size = 0
     for layer, curve in enumerate(network.curves):
         lower, upper = _image(network, layer, box, found)
         lower, upper = lower - slack[layer], upper + slack[layer]
         if known is not None:
             lower, upper = torch.maximum(lower, known[layer][0]), torch.minimum(upper, known[layer][1])
         bent = relax(curve, lower, upper).bent[0].nonzero()[:, 0]
-        for chosen in torch.split(bent, ROWS) if layer and len(bent) else ():
+        at = 0
+        while layer and at < len(bent):
+            began = time.perf_counter()
+            chosen = bent[at : at + ROWS[size]]
+            at += ROWS[size]
             wanted = both_sides(network, layer, chosen[None])
             linear, _ = tighten(network, wanted, relaxations, box, steps=steps)
             least = linear.value[0] - slack[layer][chosen].repeat(2)
             lower[0, chosen] = torch.maximum(lower[0, chosen], least[: len(chosen)])
             upper[0, chosen] = torch.minimum(upper[0, chosen], -least[len(chosen) :])
+            if time.perf_counter() - began < QUICK:
+                size = min(size + 1, len(ROWS) - 1)
             yield
         upper = torch.maximum(lower, upper)
         found.append((lower, upper))

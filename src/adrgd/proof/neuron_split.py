@@ -72,10 +72,11 @@ class NeuronSplit:
         corners = torch.cat([claims.boxes.lower, claims.boxes.upper], 1)
         _, self.group = torch.unique(corners, dim=0, return_inverse=True)
         self.batch = max(1, min(LARGEST, ENTRIES // max(1, sum(network.sizes) * claims.offset.shape[1])))
-        self.pieces = self._work()
+        self.pieces, self.deadline = self._work(), 0.0
 
     def run(self, deadline: float) -> Outcome:
         """Go on until the deadline, a value of `time.monotonic()`, or the end."""
+        self.deadline = deadline
         with torch.no_grad():
             while not self.outcome.ended and time.monotonic() < deadline:
                 if next(self.pieces, self) is self:
@@ -111,6 +112,7 @@ class NeuronSplit:
         linear, coefficients = optimise(
             self.network, self.wanted.take(claim), relaxations, boxes, chosen, self.slack,
             steps=LAST_STEPS if last else ROOT_STEPS if root else STEPS, enough=enough,
+            stop=lambda: time.monotonic() >= self.deadline,
         )  # fmt: skip
         refuted = (linear.value > enough).any(1)
         self.outcome.share += sum(node.weight for node, done in zip(nodes, refuted.tolist(), strict=True) if done)
@@ -122,8 +124,10 @@ class NeuronSplit:
         left = (~refuted).nonzero()[:, 0]
         if not divide:
             self.waiting += [nodes[row] for row in left.tolist()]
-        elif last:
+        elif last and time.monotonic() < self.deadline:
             self.outcome.stuck |= len(left) > 0
+        elif last:  # it was stopped, and not because it can get no better
+            self.waiting += [nodes[row] for row in left.tolist()]
         elif len(left):
             self._divide([nodes[row] for row in left.tolist()], left, relaxations, chosen, coefficients)
 
