@@ -117,8 +117,7 @@ def run(model: nn.Module, images: Images, norm: Norm, attack: str, passes: int) 
 def piece(kept: dict[str, Any], images: Images, count: int) -> Images | None:
     """The images that come next, if there are some."""
     done = len(kept["distance"])
-    rows = torch.arange(done, min(done + PIECE, count))
-    return take(images, rows) if len(rows) else None
+    return take(images, torch.arange(done, min(done + PIECE, count))) if done < count else None
 
 
 def markdown(results: dict[str, dict[str, dict[str, Any]]], passes: int) -> str:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from adrgd.domain import Box, L0Ball, L1Ball, Masked
+from adrgd.domain import Box, L0Ball, L1Ball, LinfBall, Masked, Simplex
 from adrgd.errors import DomainError
 from adrgd.rows import RowRandom
 
@@ -90,6 +90,31 @@ def test_l0_with_a_number_of_changes_for_each_row() -> None:
     assert found.tolist() == [[0, 0, 0, 4], [0, 2, 3, 4]]
 
 
+def test_eps_of_each_channel() -> None:
+    eps = torch.tensor([0.1, 0.0, 0.3]).view(1, 3, 1, 1)
+    bound = LinfBall(IMAGE, eps, Box(0.0, 1.0)).bind(IMAGE)
+    change = bound.project(IMAGE + 1) - IMAGE
+    torch.testing.assert_close(change, eps.expand_as(IMAGE))
+    torch.testing.assert_close(bound.steepest(-torch.ones_like(IMAGE)), -eps.expand_as(IMAGE))
+
+
+@settings(max_examples=60)
+@given(st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=6), st.floats(0.1, 9))
+def test_the_nearest_shares(numbers: list[float], total: float) -> None:
+    x = torch.tensor([numbers], dtype=torch.float64)
+    bound = Simplex(total).bind(x)
+    found = bound.project(x)
+    assert bound.contains(found).all()
+    assert torch.equal(bound.project(found), found)
+    for seed in range(8):
+        other = bound.sample(RowRandom.seeded(seed, torch.arange(1)))
+        assert bound.contains(other).all()
+        assert float(((x - found) * (other - found)).sum()) <= 1e-6 * total
+    step = bound.steepest(x)
+    assert abs(float(step.sum())) <= 1e-6 * total
+    assert float(step.norm()) <= total * (1 + 1e-9)
+
+
 def test_a_mask_of_pixels_is_given_once_for_all_channels() -> None:
     mask = torch.tensor([[True, False], [False, False]])
     bound = Masked(L1Ball(IMAGE, 9.0, Box(0.0, 1.0)), mask, IMAGE).bind(IMAGE)
@@ -104,6 +129,11 @@ def test_a_mask_of_pixels_is_given_once_for_all_channels() -> None:
         (lambda: L0Ball(IMAGE, 5, Box(0.0, 1.0), pixels=True).bind(IMAGE), "pixels from 1 to 4, found 5"),
         (lambda: L0Ball(ZERO, 1, Box(0.0, 1.0), pixels=True).bind(ZERO), "expected images"),
         (lambda: L1Ball(ZERO, 0.0).bind(ZERO), "must be positive"),
+        (lambda: L1Ball(ZERO, torch.ones(3)).bind(ZERO), "one number, or one for each of 1 rows"),
+        (lambda: LinfBall(IMAGE, torch.ones(1, 4, 1, 1)).bind(IMAGE), "eps has shape"),
+        (lambda: LinfBall(IMAGE, -torch.ones(1, 3, 1, 1)).bind(IMAGE), "must be 0 or more"),
+        (lambda: Simplex(0.0).bind(ZERO), "must be positive"),
+        (lambda: Simplex().bind(ZERO[:, :1]), "needs two coordinates"),
         (lambda: Masked(Box(0.0, 1.0), torch.zeros(4), ZERO).bind(ZERO), "leaves nothing to change"),
         (lambda: Masked(Box(0.0, 1.0), torch.ones(3), ZERO).bind(ZERO), "broadcast"),
     ],

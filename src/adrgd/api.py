@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from adrgd.data import Images, load_data
-from adrgd.domain import Box, Everywhere, L0Ball, L1Ball, L2Ball, LinfBall, Masked
+from adrgd.domain import Box, Everywhere, L0Ball, L1Ball, L2Ball, LinfBall, Masked, Simplex
 from adrgd.errors import (
     AdrgdError,
     AdrgdWarning,
@@ -98,6 +98,7 @@ __all__ = [
     "Score",
     "SearchedGates",
     "SecantGates",
+    "Simplex",
     "Solution",
     "Solver",
     "Standard",

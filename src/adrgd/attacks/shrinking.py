@@ -3,9 +3,10 @@
 Each row has a radius of its own, which grows until a run inside it breaks the image. From then on the radius is a
 little smaller than the nearest broken point is far: by a share that falls with each run that finds nothing, which
 proves nothing, so that others follow until the row has spent its passes. Runs end as soon as they succeed, so that most
-of them are short; they begin at the nearest broken point, put into the ball, and at a random one in turn. In l1, where
-steepest steps move whole numbers, every other run begins there too and takes Euclidean steps. At the end the point is
-drawn towards the clean image as far as it stays broken: along the line, or pixel by pixel in l0.
+of them are short. In turn, one begins at the nearest broken point, put into the ball, and one at a random point, which
+goes to one of the nearest classes; in l1, where steepest steps move whole numbers, that one begins at the nearest
+broken point too and takes Euclidean steps. At the end the point is drawn towards the clean image as far as it stays
+broken: along the line, or pixel by pixel in l0.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ GROWTH = 2.0  # of a radius while nothing was found
 LESS = 0.3  # the share by which the first radius is smaller than what was found
 AGAIN = 0.7  # of that share after a run that found nothing
 LEAST = 0.005  # of that share
+NEAREST = 4  # classes that second runs go to
 HALVINGS = 12  # of the way back to the clean image
 
 
@@ -104,10 +106,10 @@ class _Search:
         x, second = self.best[rows], self.runs % 2 == 1
         sparse = case.threat.norm == "l1"
         solver = replace(self.solver, step=Euclidean()) if sparse and second else self.solver
+        goal = _Clearly(case, rows, self._towards() if second else None)
         solution = maximize(
-            _Clearly(case, rows), x, domain=self._ball(rows, radius), solver=solver, steps=self.steps,
-            seed=self.seed, identity=case.index[rows] + self.runs * 2**40, first_restart=int(second and not sparse),
-            check=False,
+            goal, x, domain=self._ball(rows, radius), solver=solver, steps=self.steps, seed=self.seed,
+            identity=case.index[rows] + self.runs * 2**40, first_restart=int(second and not sparse), check=False,
         )  # fmt: skip
         self.runs += 1
         spent = torch.stack([solution.forwards, solution.backwards])
@@ -152,6 +154,15 @@ class _Search:
         self.spent[0, rows] += (size > 0).sum(1)
         self.best[rows], self.above[rows] = x, self._distance(rows, x)
 
+    def _towards(self) -> Tensor | None:
+        """(B,) the class that a second run goes to, each of the nearest by the clean logits in turn."""
+        case = self.case
+        others = case.logits.shape[1] - 1
+        if case.target is not None or others < 2:
+            return None
+        order = case.logits.scatter(1, case.labels[:, None], -torch.inf).argsort(1, descending=True)
+        return order[:, self.runs // 2 % min(NEAREST, others)]
+
     def _keep(self, rows: Tensor, x: Tensor, broken: Tensor) -> None:
         size = self._distance(rows, x)
         nearer = broken & (size < self.above[rows])
@@ -178,12 +189,22 @@ class _Search:
 
 @dataclass(frozen=True)
 class _Clearly:
-    """The loss of the images at these positions, reached where they are broken by more than rounding."""
+    """The loss of the images at these positions, reached where they are broken by more than rounding.
+
+    Attributes:
+        target: (B,) the class to bring ahead of the label instead; any other that comes ahead will do.
+    """
 
     case: Case
     image: Tensor
+    target: Tensor | None = None
 
     def __call__(self, x: Tensor, rows: Tensor) -> Score:
         image = self.image[rows]
         logits = self.case.model(x)
-        return Score(self.case.loss(logits, self.case.goal[image]), self.case.clearly_broken(logits, image))
+        if self.target is None:
+            value = self.case.loss(logits, self.case.goal[image])
+        else:
+            pair = logits.gather(1, torch.stack([self.target[image], self.case.labels[image]], 1))
+            value = pair[:, 0] - pair[:, 1]
+        return Score(value, self.case.clearly_broken(logits, image))

@@ -10,6 +10,7 @@ from adrgd.domain.linf import LinfBall
 from adrgd.domain.masked import Masked
 from adrgd.domain.norms import NORMS, across, as_norm, ball, distance, norm_of
 from adrgd.domain.protocol import BoundDomain, Domain
+from adrgd.domain.simplex import Simplex
 from adrgd.names import Norm
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "LinfBall",
     "Masked",
     "Norm",
+    "Simplex",
     "across",
     "as_eps",
     "as_norm",
