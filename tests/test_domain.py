@@ -189,7 +189,7 @@ def test_wrong_boxes(wrong: Box, message: str) -> None:
         (X, math.inf, "found inf"),
         (X, torch.tensor([0.1, 0.0]), "found 0"),
         (X, torch.full((3,), 0.1), r"eps has shape \(3,\); expected one number, or one for each of 2 rows"),
-        (X, torch.full((2, 1), 0.1), r"eps has shape \(2, 1\)"),
+        (X, torch.full((2, 4), 0.1), r"eps has shape \(2, 4\)"),
         (torch.zeros(2, 4), 0.1, r"the ball's centre has shape \(2, 4\)"),
         (torch.tensor([[0.0, math.nan, 0.0]]), 0.1, "the ball's centre holds NaN"),
         (torch.zeros(2, 3, dtype=torch.uint8), 0.1, "the ball's centre is torch.uint8"),
