@@ -122,9 +122,9 @@ def test_soft_gates_are_the_chances_to_be_active(mlp: nn.Module) -> None:
 def test_soft_gates_become_the_true_pattern(mlp: nn.Module) -> None:
     for soft, true in zip(soft_gates(mlp, X, 1e-9), soft_gates(mlp, X, 0), strict=True):
         torch.testing.assert_close(soft, true)
-    estimated = soft_gates(mlp, X, 0.3, probes=4000)
+    estimated = soft_gates(mlp, X, 0.3, probes=400)
     for a, b in zip(estimated, soft_gates(mlp, X, 0.3), strict=True):
-        torch.testing.assert_close(a, b, atol=0.02, rtol=0)
+        torch.testing.assert_close(a, b, atol=0.05, rtol=0)
 
 
 def test_histogram_sums_to_one(mlp: nn.Module, axes: Axes) -> None:
