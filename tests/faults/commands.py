@@ -21,6 +21,8 @@ from torch import nn
 
 from adrgd.attacks import Attack, Threat
 from adrgd.attacks.matrix import Own, run_matrix
+from adrgd.attacks.minimum import Minimum
+from adrgd.attacks.minimum_run import run_minimum
 from adrgd.attacks.run import run_attack
 from adrgd.data import Images
 from adrgd.runs import ASIDE
@@ -61,7 +63,7 @@ class Command:
 
 @contextmanager
 def _without_time() -> Iterator[None]:
-    pages = ("attacks.report", "attacks.matrix.report", "latent.report")
+    pages = ("attacks.report", "attacks.minimum_run", "attacks.matrix.report", "latent.report")
     with mock.patch("time.perf_counter", return_value=0.0):
         patches = [mock.patch(f"adrgd.{page}.chart", return_value="") for page in pages]
         for patch in patches:
@@ -89,6 +91,15 @@ def _attack(out: Path, resume: bool) -> None:
     }  # fmt: skip
     attack = Attack(threat=Threat(eps=0.1), steps=2)
     run_attack(net, images, attack, out, config=config, batch_size=2, resume=resume)
+
+
+def _minimum(out: Path, resume: bool) -> None:
+    net, images = _problem()
+    config = {
+        "model": "test", "data": "test", "norm": "l2", "passes": 18, "seed": 0, "solver": {"name": "graduated"},
+        "threat": {"norm": "l2", "target": None},
+    }  # fmt: skip
+    run_minimum(net, images, Minimum(passes=18, steps=2), out, config=config, batch_size=2, resume=resume)
 
 
 def _evaluate(out: Path, resume: bool) -> None:
@@ -194,6 +205,28 @@ def _agent(file: Path) -> object:
     return repr(states)
 
 
+@lru_cache(maxsize=1)
+def _policy() -> tempfile.TemporaryDirectory[str]:
+    """A folder of `adrgd rl train`."""
+    folder = tempfile.TemporaryDirectory()
+    _rl(Path(folder.name) / "run", False)
+    return folder
+
+
+def _siege(out: Path, resume: bool) -> None:
+    from rich.progress import Progress
+    from rl.worlds import REACH
+
+    from adrgd.cli.folders import Run
+    from adrgd.cli.rl_attack import Siege, besiege
+
+    options = Siege(
+        policy=Path(_policy().name) / "run", env=REACH, eps=0.1, solver="fgsm", budget=4, episodes=2, side_by_side=2,
+        episode_steps=3, run=Run(resume=resume),
+    )  # fmt: skip
+    besiege(options, out, Progress(disable=True))
+
+
 def _there(file: Path) -> object:
     return None
 
@@ -202,6 +235,7 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("attack", _attack, {}),
+        Command("attack --minimum", _minimum, {}),
         Command("evaluate", _evaluate, {}),
         Command("train", _train, {"checkpoint.pt": _checkpoint, "checksums.sha256": _names}),
         Command("reconstruct", _reconstruct, {}),
@@ -212,8 +246,10 @@ COMMANDS = {
         Command(
             "rl train", _rl, {"checkpoint.zip": _agent, "checksums.sha256": _there}, skipped=("tensorboard",),
         ),
+        Command("rl attack", _siege, {}),
     )
 }  # fmt: skip
 
-NEEDS = {"falsify": "onnxruntime", "reconstruct": "skimage", "rl train": "stable_baselines3"}
+NEEDS = {"falsify": "onnxruntime", "reconstruct": "skimage", "rl train": "stable_baselines3",
+         "rl attack": "stable_baselines3"}  # fmt: skip
 """What a command imports that may not be installed."""

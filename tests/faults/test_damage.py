@@ -15,7 +15,7 @@ from adrgd.verify import inspect, run_folders
 from .commands import Command
 from .disk import States
 
-FLIPS = 60  # of each command; benchmarks/reliability.py tries more
+FLIPS = 40  # of each command; benchmarks/reliability.py tries more
 
 
 def files(out: Path) -> list[Path]:
