@@ -79,7 +79,8 @@ check: .venv/.test
 .venv/.torch: .venv/bin/python constraints.txt
 ifeq ($(TORCH)$(shell uname -s),cpuLinux)
 	@echo "torch: the build for processors; TORCH=gpu takes the one with CUDA"
-	@$(PIP) --retries 1 --extra-index-url $(CPU_WHEELS) "$$(grep '^torch==' constraints.txt)+cpu" || \
+	@version="$$(grep '^torch==' constraints.txt)+cpu"; \
+	$(PIP) "$$version" 2>/dev/null || $(PIP) --extra-index-url $(CPU_WHEELS) "$$version" || \
 	{ echo "error: expected torch for processors at $(CPU_WHEELS), found none; TORCH=gpu takes the usual one" >&2; exit 1; }
 else
 	@echo "torch: the usual build of this system"

@@ -60,7 +60,7 @@ def test_damaged_images_are_counted_and_named(tmp_path: Path, capsys: pytest.Cap
         (["--eps", "0"], "eps must be positive"),
         (["--eps", "0.1", "0.1"], "each once"),
         (["--models", "magic"], "magic"),
-        (["--solvers", "magic"], "unknown solver"),
+        (["--solvers", "magic"], "unknown solver 'magic'; expected one of standard, graduated, "),
         (["--solvers", "pgd", "--step", "magic"], "unknown step rule 'magic'"),
         (["--solvers", "pgd?step=magic"], "unknown step rule 'magic'"),
         (["--targeted", "11"], "class 11"),

@@ -17,6 +17,7 @@ from adrgd import AdrgdWarning, Box, LinfBall, ModelError, UsageError, maximize
 from adrgd.attacks import Attack, attack_batch
 from adrgd.attacks.gating import attack_gating
 from adrgd.gates import look
+from adrgd.models.exported import without_guards
 from adrgd.solvers import GraduatedADR, make_solver
 
 Network = Callable[[Tensor], Tensor]
@@ -83,7 +84,7 @@ SAME: dict[str, Callable[[nn.Sequential], Network]] = {
 def exported(net: nn.Sequential) -> nn.Module:
     example = torch.rand(3, 6, dtype=torch.float64)
     shapes = ({0: torch.export.Dim("rows")},)
-    return torch.export.export(net, (example,), dynamic_shapes=shapes).module(check_guards=False)
+    return without_guards(torch.export.export(net, (example,), dynamic_shapes=shapes))
 
 
 @pytest.fixture(autouse=True)

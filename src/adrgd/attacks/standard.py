@@ -103,7 +103,7 @@ def find_attacker(name: str) -> Solver | Standard:
     Raises:
         UsageError: neither.
     """
-    return Standard() if name == NAME else make_solver(name)
+    return Standard() if name == NAME else make_solver(name, others=(NAME,))
 
 
 def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:

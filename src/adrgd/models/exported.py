@@ -87,10 +87,16 @@ def load_exported(path: Path, *, trust: bool = False) -> tuple[ExportedNet, Sign
     except Exception as error:  # torch.export raises many kinds for a damaged file
         raise wrong from error
     signature = _signature(exported, path)
-    # guards would assert the sizes seen while exporting at every call; torch before 2.9 has no such option
+    return ExportedNet(without_guards(exported), signature.input_shape), signature
+
+
+def without_guards(exported: torch.export.ExportedProgram) -> torch.nn.Module:
+    """Its module, without guards that would assert the sizes seen while exporting at every call.
+
+    torch before 2.9 has no such option.
+    """
     free = "check_guards" in inspect.signature(exported.module).parameters
-    program = exported.module(check_guards=False) if free else exported.module()
-    return ExportedNet(program, signature.input_shape), signature
+    return exported.module(check_guards=False) if free else exported.module()
 
 
 def _load_plain(file: IO[bytes]) -> torch.export.ExportedProgram:

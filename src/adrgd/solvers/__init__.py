@@ -61,8 +61,11 @@ STEPS: dict[str, Callable[[], StepRule]] = {
 }
 
 
-def make_solver(name: str) -> Solver:
+def make_solver(name: str, *, others: tuple[str, ...] = ()) -> Solver:
     """The solver of that name with its defaults; "adr:PRESET" names a preset of ADR-GD.
+
+    Args:
+        others: what else could have been named, for the sentence about an unknown one.
 
     Raises:
         UsageError: unknown solver or preset.
@@ -74,7 +77,7 @@ def make_solver(name: str) -> Solver:
     """
     kind, _, variant = name.partition(":")
     if kind not in SOLVERS:
-        raise UsageError(f"unknown solver {kind!r}; expected one of {', '.join(SOLVERS)}")
+        raise UsageError(f"unknown solver {kind!r}; expected one of {', '.join([*others, *SOLVERS])}, adr:PRESET")
     if not variant:
         return preset("paper") if kind == "adr" else SOLVERS[kind]()
     if kind != "adr":
