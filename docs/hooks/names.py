@@ -9,6 +9,7 @@ from pathlib import Path
 from mkdocs.structure.pages import Page
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
+SOURCE = REFERENCE.parents[1] / "src"
 CODE = re.compile(
     r"(<a\b[^>]*>(?:(?!</a>).)*</a>|<h\d\b.*?</h\d>|<pre\b.*?</pre>)|<code>([\w.]+)(\(\))?</code>", re.DOTALL
 )
@@ -20,8 +21,13 @@ def _names() -> dict[str, str]:
     paths = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
     last = Counter(path.rpartition(".")[2] for path in paths)
     short = {path.rpartition(".")[2]: path for path in paths if last[path.rpartition(".")[2]] == 1}
-    twice = {path.rpartition(".")[0]: path for path in paths if re.search(r"\.(\w+)\.\1$", path)}  # module and function
+    same = (path for path in paths if re.search(r"\.(\w+)\.\1$", path))  # a function in the module of its name
+    twice = {path.rpartition(".")[0]: path for path in same if _is_module(path.rpartition(".")[0])}
     return short | twice | {path: path for path in paths}
+
+
+def _is_module(path: str) -> bool:
+    return (SOURCE / f"{path.replace('.', '/')}.py").exists()
 
 
 NAMES = _names()
