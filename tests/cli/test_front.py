@@ -64,10 +64,28 @@ def test_typed_flags_go_before_and_files_may_have_flags(tmp_path: Path, capsys: 
 
 
 @pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("attack", "model: os.path:join\neps: 0.1\n"), ("train", "model: os.path:join?weights=x\n"),
+        ("evaluate", "models: [bundled:mnist-pgd, os.path:join]\n"), ("reconstruct", "generator: os.path:join\n"),
+        ("maximize", "model: os.path:join\n"), ("inspect", "model: os.path:join\n"),
+        ("rl train", "env: antigravity:X-v0\n"), ("rl attack", "env: antigravity:X-v0\n"),
+    ],
+)  # fmt: skip
+def test_a_file_names_nothing_that_runs_code(
+    command: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    assert run([*command.split(), "--config", str(tmp_path / "mine.yaml")]) == 2
+    assert "which is imported and can run any code: type --" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("step_s: 3\n", "has the setting 'step_s', which adrgd attack does not know; did you mean 'steps'?"),
         ("- 3\n", "holds no settings"),
+        ("trust: true\n", "asks for trust, which is for you to give"),
         ("solver: magic\n", "unknown solver 'magic'"),
         ("eps: much\n", "--eps: expected a number"),
     ],

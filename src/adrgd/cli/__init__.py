@@ -96,7 +96,7 @@ def _with_settings(argv: list[str]) -> list[str]:
         elif not (file := value if equals else next(rest, "")):
             raise UsageError("--config needs a value, found none; name a YAML file, e.g. a run's config.yaml")
         else:
-            files += words_of(tuple(command), Path(file))
+            files += words_of(tuple(command), Path(file), argv)
     return [*command, *files, *words]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,12 @@ OPTIONS = {
     ("doctor",): "doctor:Options", ("completion",): "completion:Options",
 }  # fmt: skip
 """Where the flags of each command stand."""
+
+CODE = ("model", "models", "generator", "env")
+"""Flags whose values may name a function or a module of Python."""
+
+SCHEMES = ("bundled", "timm", "torchvision", "procgen")
+"""What stands in front of a colon in such a value and is none."""
 
 LEFT = ("adrgd", "most_steps", "gates.rule", "threat.lower", "threat.upper")
 """Settings of runs that are no flags."""
@@ -58,11 +64,11 @@ def fields_of(options: Any) -> dict[str, dataclasses.Field[Any]]:
     return found
 
 
-def words_of(command: tuple[str, ...], file: Path) -> list[str]:
+def words_of(command: tuple[str, ...], file: Path, typed: Sequence[str] = ()) -> list[str]:
     """The words that a file of settings stands for, in front of those that were typed.
 
     Raises:
-        UsageError: it cannot be read, or has a setting that the command does not know.
+        UsageError: it cannot be read, has a setting that the command does not know, or would run code of its maker's.
     """
     try:
         config = parse(file)
@@ -70,6 +76,7 @@ def words_of(command: tuple[str, ...], file: Path) -> list[str]:
         raise UsageError(f"--config: {str(error).partition(';')[0]}; give a YAML file of flags or settings") from error
     fields = fields_of(options_of(command))
     given = _as_flags(command, config)
+    _refuse_code(given, file, {word.partition("=")[0] for word in typed})
     solver = str(given.get("solver", ""))
     parts = _parts(solver, str(given["step"]) if "step" in given else None) if "step" in fields else {}
     extra = {one.name: one.value() for part in parts.values() for one in part.fields}
@@ -86,6 +93,21 @@ def words_of(command: tuple[str, ...], file: Path) -> list[str]:
         else:
             words += _flag(name.replace("_", "-"), value, default)
     return positional + words
+
+
+def _refuse_code(given: dict[str, Any], file: Path, typed: set[str]) -> None:
+    """What runs code is for a person to name: a file may be anybody's."""
+    if given.get("trust"):
+        raise UsageError(f"{file} asks for trust, which is for you to give: leave it out there, and type --trust")
+    for name in CODE:
+        values = given.get(name)
+        for value in values if isinstance(values, list) else [values]:
+            base = str(value).partition("?")[0]
+            if ":" in base and base.partition(":")[0] not in SCHEMES and not typed & {f"--{name}", "--trust"}:
+                raise UsageError(
+                    f"{file} names {value!r}, which is imported and can run any code: type --{name} yourself, "
+                    "or --trust where the command has it"
+                )
 
 
 def _flag(name: str, value: Any, default: Any) -> list[str]:
