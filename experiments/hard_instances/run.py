@@ -1,0 +1,194 @@
+"""Images that are hard to break: what `standard` breaks by budget, with walks over polytopes and without, and the rest.
+
+    python experiments/hard_instances/run.py --assets FOLDER --mnist FOLDER --cifar10 FOLDER       # an hour
+
+`FOLDER/hard_mnist` holds MadryCNN_no_maxpool_tiny.pt and mip_unsafe_idx.txt of Verified-Intelligence/alpha-beta-CROWN:
+20 test images that 200 x 200 steps of PGD do not break and a MIP does; `FOLDER/cifar10` holds its
+cifar_cnn_a_adv4.model. The other two lists are made here: of the first images, those that a budget of 1000 leaves
+standing within a tenth of the clean margin or of a twentieth of the logits' range. Whether those can be broken at all
+is not known: what stands at the end is handed to the certifier. Every line is kept in results/lines.json as soon as it
+is done, and not done again.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from rich.progress import track
+from torch import Tensor, nn
+
+from adrgd import load_data
+from adrgd.attacks import Attack, AttackResult, Standard, Threat, attack_batch
+from adrgd.attacks.certify import Certifier
+from adrgd.errors import AdrgdError
+from adrgd.files import write_text
+from adrgd.objective import margin
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent.parent / "benchmarks"))
+from standard_nets import cnn_a, tiny_mnist  # noqa: E402
+
+NEAR = 0.1  # of the clean margin, or of `FLOOR` of the logits' range: how near an image of a list came
+FLOOR = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to run."""
+
+    assets: Path
+    """The folder of the published networks."""
+    mnist: Path
+    """The folder of MNIST's four files."""
+    cifar10: Path
+    """The folder of cifar10.npz."""
+    budgets: tuple[int, ...] = (1000, 3000, 10_000, 30_000, 100_000, 300_000)
+    seeds: int = 3
+    among: int = 600
+    """The first test images, of which lists are made."""
+    certify: float = 10.0
+    """Seconds for the proof of an image that no run broke; 0 for none."""
+    only: tuple[str, ...] = ()
+    """Lists whose names begin with one of these; all unless given."""
+    out: Path = HERE / "results"
+
+
+@dataclass(frozen=True)
+class List:
+    """Some images of one network."""
+
+    name: str
+    net: nn.Module
+    images: Tensor
+    labels: Tensor
+    eps: float
+
+    def attack(self, budget: int, walk: float, seed: int) -> AttackResult:
+        """Run the ensemble."""
+        solver = Standard(budget=budget, walk=walk)
+        return attack_batch(
+            self.net, self.images, self.labels, Attack(threat=Threat(eps=self.eps), solver=solver, seed=seed)
+        )
+
+
+def lists(options: Options) -> Iterator[List]:
+    """The published one, then those that are made."""
+    mnist = load_data(f"mnist:{options.mnist}")
+    net = tiny_mnist(options.assets)
+    words = (options.assets / "hard_mnist" / "mip_unsafe_idx.txt").read_text().replace(",", " ").split()
+    at = torch.tensor([int(word) for word in words])
+    yield List("hard_mnist, eps .3", net, mnist.images[at], mnist.labels[at], 0.3)
+    yield near(List("tiny MNIST net, near misses, eps .3", net, *first(mnist, options.among), 0.3))
+    cifar = load_data(f"cifar10:{options.cifar10}")
+    name = "CNN-A-adv4, near misses, eps 2/255"
+    yield near(List(name, cnn_a(options.assets), *first(cifar, options.among), 2 / 255))
+
+
+def first(data: Any, count: int) -> tuple[Tensor, Tensor]:
+    """The first images and labels."""
+    return data.images[:count], data.labels[:count]
+
+
+def near(whole: List) -> List:
+    """Those that a budget of 1000 leaves standing, near to falling."""
+    found = whole.attack(1000, 0.0, 0)
+    with torch.no_grad():
+        clean, after = whole.net(whole.images), whole.net(found.adversarial)
+    size = torch.maximum(-margin(clean, whole.labels), FLOOR * (clean.amax(1) - clean.amin(1)))
+    keep = ~found.success & (margin(after, whole.labels) >= -NEAR * size)
+    return List(whole.name, whole.net, whole.images[keep], whole.labels[keep], whole.eps)
+
+
+def ways(options: Options) -> Iterator[tuple[int, float]]:
+    """Budgets, and shares of them for a walk; below 2000 there is none."""
+    for budget in options.budgets:
+        for walk in (0.0, 0.1) if budget >= 2000 else (0.0,):
+            yield budget, walk
+
+
+def measure(options: Options, one: List, lines: dict[str, Any]) -> None:
+    """All lines of a list that are missing."""
+    for budget, walk in track(list(ways(options)), one.name):
+        key = f"{one.name} | {budget} | {walk}"
+        if key in lines:
+            continue
+        started = time.process_time()
+        found = [one.attack(budget, walk, seed) for seed in range(options.seeds)]
+        broken = [result.success.nonzero()[:, 0].tolist() for result in found]
+        seconds = (time.process_time() - started) / (options.seeds * max(1, len(one.labels)))
+        lines[key] = {"list": one.name, "budget": budget, "walk": walk, "broken": broken, "seconds": seconds}
+        lines[key]["images"] = len(one.labels)
+        keep(options, lines)
+    key = f"{one.name} | certified"
+    if key not in lines and options.certify:
+        ever = {at for line in lines.values() if line["list"] == one.name for seed in line["broken"] for at in seed}
+        certifier = Certifier(one.net, Threat(eps=one.eps))
+        verdicts = {
+            at: certifier.certify(one.images[at], int(one.labels[at]), seconds=options.certify).verdict
+            for at in track(range(len(one.labels)), f"{one.name}, proofs")
+            if at not in ever
+        }
+        lines[key] = {"list": one.name, "broken": [sorted(ever)], "verdicts": verdicts, "images": len(one.labels)}
+        keep(options, lines)
+
+
+def keep(options: Options, lines: dict[str, Any]) -> None:
+    """Write what is known."""
+    write_text(options.out / "lines.json", json.dumps(lines, indent=1) + "\n")
+    write_text(options.out / "README.md", page(lines))
+
+
+def page(lines: dict[str, Any]) -> str:
+    """A table a list."""
+    out = ["# Images that are hard to break", ""]
+    out += ["Broken by `standard`, by seed; seconds are processor seconds an image on one thread.", ""]
+    for name in dict.fromkeys(line["list"] for line in lines.values()):
+        mine = [line for line in lines.values() if line["list"] == name]
+        out += [f"## {name}: {mine[0]['images']} images", ""]
+        out += ["| budget | without walks | seconds | with walks | seconds |", "|---|---|---|---|---|"]
+        runs = [line for line in mine if "budget" in line]
+        for budget in dict.fromkeys(line["budget"] for line in runs):
+            cells = []
+            for walk in (0.0, 0.1):
+                found = [line for line in runs if (line["budget"], line["walk"]) == (budget, walk)]
+                cells.append(", ".join(str(len(seed)) for seed in found[0]["broken"]) if found else "-")
+                cells.append(f"{found[0]['seconds']:.2f}" if found else "-")
+            out.append(f"| {budget:,} | {' | '.join(cells)} |")
+        for line in mine:
+            if "verdicts" in line:
+                verdicts = list(line["verdicts"].values())
+                words = ", ".join(f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts)) or "none"
+                out += ["", f"Broken by some run: {len(line['broken'][0])}. The others, by proof: {words}."]
+        out.append("")
+    return "\n".join(out)
+
+
+def main(options: Options) -> None:
+    """Everything that is missing."""
+    torch.set_num_threads(1)
+    options.out.mkdir(parents=True, exist_ok=True)
+    file = options.out / "lines.json"
+    lines: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    for one in lists(options):
+        if not options.only or one.name.startswith(options.only):
+            measure(options, one, lines)
+    print(page(lines))
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Options, description=__doc__))
+    except AdrgdError as error:
+        raise SystemExit(f"error: {error}") from None
