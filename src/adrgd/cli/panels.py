@@ -26,7 +26,7 @@ def sentence(panel: str) -> str:
     text = text.partition(" Argument helptext")[0]
     for pattern, ours in _SENTENCES:
         if found := re.search(pattern, text):
-            words = found.groupdict()
+            words = {name: word.strip("(',)") if name == "flag" else word for name, word in found.groupdict().items()}
             return ours.format(**words | {"choices": words.get("choices", "").replace("'", "")})
     if "Missing from " in text:
         return "missing: " + ", ".join(re.findall(r"^. {5}(\S.*?) *.?$", panel, flags=re.MULTILINE))
