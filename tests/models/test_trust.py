@@ -59,6 +59,8 @@ def change(file: Path, ending: str, edit: Callable[[bytes], bytes], *, add: tupl
     """Rewrite the members of an archive whose names end so."""
     with zipfile.ZipFile(file) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
+    if ending.endswith(".json") and not any(name.endswith(ending) for name in members):
+        pytest.skip(f"this version of torch saves no {ending}")
     assert any(name.endswith(ending) for name in members)
     if add:
         members[next(iter(members)).partition("/")[0] + "/" + add[0]] = add[1]
