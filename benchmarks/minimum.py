@@ -126,7 +126,8 @@ def markdown(results: dict[str, dict[str, dict[str, Any]]], passes: int) -> str:
         "# The smallest change that breaks an image", "",
         f"{platform.machine()}, torch {torch.__version__}, one thread; {passes} passes an image for everyone. Median "
         "and mean of the distance, the mean of what was found. Excess: by how much a distance exceeds the least "
-        "that any line found, median and mean; images that a line did not break are left out of its mean.", "",
+        "that any line found, median and mean; images that a line did not break are left out of its mean. Lines without "
+        "seconds looked at these images in one batch with those that follow.", "",
         "| network, norm | attack | found | median | mean | excess, median | mean | seconds an image |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
@@ -144,7 +145,7 @@ def markdown(results: dict[str, dict[str, dict[str, Any]]], passes: int) -> str:
             lines.append(
                 f"| {place} | {attack} | {len(finite)} of {count} | {row.median():.4g} | {finite.mean():.4g} | "
                 f"{100 * excess.median():.1f} % | {100 * excess[excess.isfinite()].mean():.1f} % | "
-                f"{one['seconds'] / len(one['distance']):.2f} |"
+                + (f"{one['seconds'] / len(one['distance']):.2f} |" if one["seconds"] else "- |")
             )
     return "\n".join(lines) + "\n"
 
