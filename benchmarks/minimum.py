@@ -126,8 +126,8 @@ def markdown(results: dict[str, dict[str, dict[str, Any]]], passes: int) -> str:
         "# The smallest change that breaks an image", "",
         f"{platform.machine()}, torch {torch.__version__}, one thread; {passes} passes an image for everyone. Median "
         "and mean of the distance, the mean of what was found. Excess: by how much a distance exceeds the least "
-        "that any line found, median and mean; images that a line did not break are left out of its mean. Lines without "
-        "seconds looked at these images in one batch with those that follow.", "",
+        "that any line found, median and mean; images that a line did not break are left out of its mean. Lines "
+        "without seconds looked at these images in one batch with those that follow.", "",
         "| network, norm | attack | found | median | mean | excess, median | mean | seconds an image |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
