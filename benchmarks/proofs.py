@@ -38,6 +38,7 @@ from adrgd.proof.outcome import Outcome
 
 RESULTS = Path(__file__).parent / "results"
 BEYOND = 1e4  # no value of these networks is as large
+EACH = 20  # networks that are kept together
 WAYS: dict[str, Any] = {"inputs": InputSplit, "neurons": NeuronSplit}
 Array = Any
 
@@ -53,7 +54,7 @@ class Options:
     stop_after: float | None = None
     """Seconds after which no further network is begun."""
     work: Path = Path("runs/benchmark-proofs")
-    """Finished networks, in thousands."""
+    """Finished networks."""
 
 
 def least(layers: list[nn.Linear], lower: Array, upper: Array, on_outputs: Array) -> float | None:
@@ -162,13 +163,13 @@ def main(options: Options) -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     total: Counter[str] = Counter()
-    for start in range(0, options.networks, 100):
+    for start in range(0, options.networks, EACH):
         file = options.work / f"{start:06d}.json"
         if not file.exists():
             if time.monotonic() - began > (options.stop_after or float("inf")):
                 continue
             counts: Counter[str] = Counter()
-            for seed in range(start, min(start + 100, options.networks)):
+            for seed in range(start, min(start + EACH, options.networks)):
                 said = verdicts(seed, options.seconds)
                 counts["networks" if said else "failed"] += 1
                 for way in WAYS if said else ():
