@@ -221,7 +221,8 @@ def measured(options: Options, work: Callable[[str], None]) -> dict[str, Any]:
             work(f"{name}: {job}")
             with tempfile.TemporaryDirectory() as room:
                 row[job] = act(Path(room))
-        found["commands"][name] = row
+            found["commands"][name] = row
+            RESULTS.write_text(json.dumps(found, indent=2) + "\n")  # so that the next call goes on from here
     for name, count, act in (
         ("SIGKILL", options.kills, lambda room: killed(room, options.kills, chosen)),
         ("signals", options.signals, lambda room: interrupted(room, options.signals, chosen)),
@@ -235,16 +236,17 @@ def measured(options: Options, work: Callable[[str], None]) -> dict[str, Any]:
 
 
 def markdown(found: dict[str, Any]) -> str:
-    rows = {name: row for name, row in found["commands"].items() if {"kills", "flips", "no room"} <= set(row)}
-    small = all("full disk" in row for row in rows.values())
-    head = ["command", "file operations", "states a kill leaves", "lost", "bits flipped", "found"]
-    lines = [[*head, "operations without room", "lost", *(["times a disk was full", "lost"] if small else [])]]
-    for name, row in rows.items():
-        kills, flips, none, full = row["kills"], row["flips"], row["no room"], row.get("full disk")
-        cells = [name, kills["operations"], kills["states"], kills["lost"], flips["flipped"], flips["found"]]
-        cells += [none["tried"], none["lost"]] + ([full["filled"], full["lost"]] if small and full else [])
-        lines.append([str(cell) for cell in cells])
-    total = [sum(int(line[k]) for line in lines[1:]) for k in range(1, len(lines[0]))]
+    columns = {
+        "file operations": ("kills", "operations"), "states a kill leaves": ("kills", "states"),
+        "lost": ("kills", "lost"),
+        "bits flipped": ("flips", "flipped"), "found": ("flips", "found"),
+        "operations without room": ("no room", "tried"), " lost": ("no room", "lost"),
+        "times a disk was full": ("full disk", "filled"), "lost ": ("full disk", "lost"),
+    }  # fmt: skip
+    lines = [["command", *map(str.strip, columns)]]
+    for name, row in found["commands"].items():
+        lines.append([name, *(str(row.get(job, {}).get(key, "-")) for job, key in columns.values())])
+    total = [sum(int(line[k]) for line in lines[1:] if line[k] != "-") for k in range(1, len(lines[0]))]
     lines.append(["**all**", *map(str, total)])
     lines.insert(1, ["---"] + ["---:"] * (len(lines[0]) - 1))
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)

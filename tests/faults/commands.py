@@ -134,7 +134,7 @@ def _reconstruct(out: Path, resume: bool) -> None:
     generator = nn.Sequential(nn.Linear(3, 64), nn.Sigmoid(), nn.Unflatten(1, (1, 8, 8))).eval().requires_grad_(False)
     targets = Targets(torch.rand(2, 1, 8, 8), ("first", "second"))
     setting = Setting(operator=parse_operator("identity"), solvers=("adam",), steps=2, code=3, batch_size=1)
-    config = {"generator": "test", "target": "test", "operator": "identity", "steps": 2, "restarts": 1, "seed": 0}
+    config = {"generator": "test", "data": "test", "operator": "identity", "steps": 2, "restarts": 1, "seed": 0}
     run_reconstruct(generator, targets, setting, out, config=config, resume=resume)
 
 
