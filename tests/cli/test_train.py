@@ -90,7 +90,7 @@ def test_killed_in_the_middle_goes_on_to_the_same_result(tmp_path: Path, start: 
         (["--batch-size", "0"], "--batch-size must be at least 1"),
         (["--learning-rate", "-1"], "must be positive"),
         (["--threads", "0"], "--threads must be at least 1"),
-        (["--limit", "0"], "limit >= 1"),
+        (["--limit", "0"], "limit must be at least 1"),
         (["--model", "bundled:mnist-pgd"], "an architecture to train"),
         (["--model", "mnist-cn"], "did you mean 'mnist-cnn'?"),
         (["--model", "cifar-vgg-small"], "belong together"),

@@ -76,7 +76,7 @@ def extras() -> dict[str, dict[str, Any]]:
         if extra is not None:
             wanted.setdefault(extra, []).extend([f"[{one}]" for one in inner] if name == "adrgd" else [name])
     found: dict[str, dict[str, Any]] = {}
-    for extra in wanted:
+    for extra in (name for name in wanted if name not in TOOLS):
         missing = sorted(name for name in _all_of(extra, wanted) if installed(name) is None)
         found[extra] = {"there": not missing, "missing": missing}
     return found
@@ -151,9 +151,8 @@ def _show(found: dict[str, Any]) -> None:
         console.print()
     table = Table(title="extras", title_justify="left", show_header=False, box=None, padding=(0, 2))
     for name, one in found["extras"].items():
-        if name not in TOOLS:
-            state = "installed" if one["there"] else f"missing: {installing(name)}"
-            table.add_row(name, escape(state), "" if one["there"] else f"for {', '.join(one['missing'])}")
+        state = "installed" if one["there"] else f"missing: {installing(name)}"
+        table.add_row(name, escape(state), "" if one["there"] else f"for {', '.join(one['missing'])}")
     console.print(table)
     console.print()
     good = found["check"]
