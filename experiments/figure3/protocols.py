@@ -34,12 +34,12 @@ from adrgd.attacks.case import Case
 from adrgd.attacks.matrix import Own, run_matrix
 from adrgd.attacks.matrix.entrants import Entrant
 from adrgd.attacks.matrix.judge import Checked, checked, judge
-from adrgd.attacks.threat import BoxName
 from adrgd.cli.progress import progress_bar
 from adrgd.data import load_data
 from adrgd.errors import AdrgdError, UsageError
 from adrgd.files import write_text
 from adrgd.models import load_model
+from adrgd.names import BoxName
 from adrgd.solvers import PGD, SETTINGS, GraduatedADR, Solver, Steepest, preset
 
 HERE = Path(__file__).parent

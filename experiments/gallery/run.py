@@ -25,11 +25,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from adrgd.attacks import Attack, AttackResult, Threat, attack_batch
-from adrgd.attacks.threat import BoxName, of_box
+from adrgd.attacks.threat import of_box
 from adrgd.data import Images, load_data
 from adrgd.errors import DataError
 from adrgd.files import write_text, write_with
 from adrgd.models import load_model
+from adrgd.names import BoxName
 from adrgd.page import picture
 from adrgd.solvers import make_solver
 

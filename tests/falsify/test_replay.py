@@ -127,7 +127,7 @@ def test_files_that_cannot_be_replayed(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(ModelError, match=r"floating-point numbers, found tensor\(int64\)"):
         Replay(whole)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtraError, match=r"adrgd\[falsify\]"):
+    with pytest.raises(MissingExtraError, match=r"\[falsify\]"):
         Replay(tmp_path / "net.onnx")
 
 
