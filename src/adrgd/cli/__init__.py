@@ -21,7 +21,7 @@ COMMANDS = {
     "attack": "attack a classifier over a data set, into a folder with results and a report",
     "evaluate": "evaluate models under many attacks, other libraries' among them, and check the attacks",
     "maximize": "maximise one output of a network over a box, with a proof on request",
-    "falsify": "search a counterexample to a VNN-LIB property of an ONNX network",
+    "falsify": "find a counterexample to a VNN-LIB property of an ONNX network, or prove that there is none",
     "train": "train a classifier on clean or adversarial images",
     "reconstruct": "find the codes of a generator that explain what was measured of images",
     "rl": "train agents whose actions are refined by maximising the critic, and watch them",
