@@ -87,7 +87,7 @@ def test_workers_end_with_the_first_process_and_no_instance_counts_as_failed(tmp
     workers = children(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=300)
-    advice = f"; go on with: adrgd falsify --instances {file} --resume --out {out}"
+    advice = f"; go on with the same command and --resume --out {out}"
     ended(signal.SIGINT, process.returncode, err, advice)
     assert [json.loads(part.read_text())["answer"] for part in (out / "parts").glob("*.json")] == ["sat"]
     deadline = time.monotonic() + 30

@@ -141,7 +141,7 @@ def _many(options: Options, file: Path) -> int:
         read_instances(file, cap=options.timeout), out, seed=options.seed, tolerance=options.tolerance,
         config={"adrgd": __version__, "timeout": options.timeout}, resume=options.resume, prove=options.prove,
     )  # fmt: skip
-    advice = f"go on with: adrgd falsify --instances {file} --resume --out {out}"
+    advice = f"go on with the same command and --resume --out {out}"
     from adrgd.cli.progress import progress_bar
 
     try:
