@@ -99,6 +99,25 @@ def test_workers_end_with_the_first_process_and_no_instance_counts_as_failed(tmp
     assert [one.index for one in again.pending()] == [1, 2]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_has_ended_stays_done(number: signal.Signals) -> None:
+    """The interpreter's own end takes handlers back, and may take long."""
+    text = (
+        "import signal, time\n"
+        "class Slow:\n"
+        "    def __del__(self): print('ending', flush=True); time.sleep(1)\n"
+        "signal.slow = Slow()\n"
+        "from adrgd.cli import main\n"
+        "main(['--version'])\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "ending" not in (process.stdout.readline() if process.stdout else "ending"):
+        pass
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+
+
 def test_a_signal_that_is_ignored_stays_so() -> None:
     text = (
         "import signal; from adrgd.cli import signals; signals.install(); print(repr(signal.getsignal(signal.SIGINT)))"

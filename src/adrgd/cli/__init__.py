@@ -36,7 +36,9 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 failed, 2 bad usage, 130 interrupted, 143 terminated."""
     signals.install()
-    sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
+    code = run(list(sys.argv[1:] if argv is None else argv))
+    signals.leave()
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:

@@ -30,6 +30,18 @@ def install() -> None:
                 signal.signal(number, _end)
 
 
+def leave() -> None:
+    """Let both signals pass from here on: all is done and written, and what is left is Python's own end.
+
+    That takes most of a second after torch, and in it the interpreter takes handlers back, so that a signal would turn
+    a finished command into a failed one.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in WORDS:
+            if signal.getsignal(number) is _end:
+                signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def advised(sentence: str) -> Iterator[None]:
     """How to go on after an interruption, as long as the block lasts."""
