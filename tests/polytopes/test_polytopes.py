@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from adrgd.exact import certify, mlp_from_module
-from adrgd.polytopes import Pieces, summit, walk
+from adrgd.polytopes import Pieces, hinges, summit, walk
 
 PASSES = 4000
 NONE = torch.empty(0, dtype=torch.int64)
@@ -47,11 +47,17 @@ class Case:
         self.net = KINDS[kind]().double().eval().requires_grad_(False)
         self.x = torch.rand(1, 4, dtype=torch.float64)
         self.low, self.high = torch.zeros_like(self.x), torch.ones_like(self.x)
-        self.pieces = Pieces(self, self.x, PASSES)
+        self.pieces = self.seen(PASSES)
 
     def __call__(self, x: Tensor) -> Tensor:
         out: Tensor = self.net(x)[:, 0]
         return out
+
+    def seen(self, passes: int) -> Pieces:
+        """Its pieces, afresh."""
+        picked = hinges(self, self.x)
+        assert picked is not None
+        return Pieces(self, picked, passes)
 
 
 @pytest.fixture(params=KINDS)
@@ -93,7 +99,7 @@ def test_the_summit_is_the_best_point_of_its_piece(case: Case) -> None:
 def test_a_walk_only_gains_stays_in_the_box_and_within_its_passes(case: Case) -> None:
     start = float(case(case.x))
     for passes in (2, 10, 60, 600):
-        pieces = Pieces(case, case.x, passes)
+        pieces = case.seen(passes)
         found = walk(pieces, case.x, case.low, case.high, lambda value: False)
         assert found.value >= start
         assert found.value == float(case(found.x))
@@ -106,7 +112,7 @@ def test_walks_from_some_points_come_near_the_maximum(seed: int) -> None:
     case = Case("relu", seed)
     best = certify(mlp_from_module(case.net), 0.0, 1.0).value
     starts = torch.rand(8, 1, 4, dtype=torch.float64)
-    found = [walk(Pieces(case, x, PASSES), x, case.low, case.high, lambda value: False).value for x in starts]
+    found = [walk(case.seen(PASSES), x, case.low, case.high, lambda value: False).value for x in starts]
     assert max(found) <= best + 1e-6
     assert max(found) >= best - 0.02 * (1 + abs(best))
 
@@ -121,9 +127,9 @@ def test_a_walk_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_walk_ends_where_enough_is_reached() -> None:
     case = Case("relu")
     start = float(case(case.x))
-    whole = Pieces(case, case.x, PASSES)
+    whole = case.seen(PASSES)
     walk(whole, case.x, case.low, case.high, lambda value: False)
-    short = Pieces(case, case.x, PASSES)
+    short = case.seen(PASSES)
     found = walk(short, case.x, case.low, case.high, lambda value: value > start)
     assert found.pieces == 1
     assert short.forwards < whole.forwards
@@ -137,5 +143,4 @@ def test_a_walk_ends_where_enough_is_reached() -> None:
 def test_what_bends_a_function_otherwise_is_noticed(activation: nn.Module, linear: bool) -> None:
     torch.manual_seed(0)
     first = nn.Linear(4, 6)
-    pieces = Pieces(lambda x: activation(first(x)).sum(1), torch.rand(1, 4), PASSES)
-    assert pieces.is_linear == linear
+    assert (hinges(lambda x: activation(first(x)).sum(1), torch.rand(1, 4)) is not None) == linear

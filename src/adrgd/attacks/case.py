@@ -74,6 +74,13 @@ class Case:
         """(N,) by how much logits (N, C) of the images at `rows` are what the attack is after; negative if not."""
         return (margin if self.target is None else targeted_margin)(logits, self.goal[rows])
 
+    def ahead(self, logits: Tensor, rows: Tensor, target: Tensor) -> Tensor:
+        """(N,) by how much these classes (N,) are ahead of the labels; in a targeted attack, of the largest other."""
+        if self.target is not None:
+            return targeted_margin(logits, target)
+        pair = logits.gather(1, torch.stack([target, self.labels[rows]], 1))
+        return pair[:, 0] - pair[:, 1]
+
     def clearly_broken(self, logits: Tensor, rows: Tensor) -> Tensor:
         """(N,) whether logits (N, C) of the images at `rows` are what the attack is after by more than rounding."""
         return self.margin(logits, rows) > ROUNDING * logits.abs().amax(1)

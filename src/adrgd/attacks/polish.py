@@ -7,8 +7,8 @@ from torch import Tensor
 from adrgd.attacks.case import ROUNDING
 from adrgd.attacks.lanes import Lanes
 from adrgd.domain import BoundBox
-from adrgd.objective import targeted_margin
-from adrgd.polytopes import Pieces, walk
+from adrgd.gates import Picked
+from adrgd.polytopes import Pieces, hinges, walk
 
 CLOSE = 0.1  # of an image's size of margin: how near it must have come
 
@@ -17,14 +17,16 @@ def polish(lanes: Lanes, passes: int) -> None:
     """Walk from the nearest point of each standing image, where the network is piecewise linear and the ball a box."""
     case = lanes.case
     near = ~lanes.best.reached & (lanes.margin >= -CLOSE * lanes.size)
+    picked: Picked | None = None
     for image in near.nonzero():
         x, bound = lanes.nearest[image], case.around(image).bind(lanes.nearest[image])
         if not isinstance(bound, BoundBox):
             return
         ahead = _Ahead(lanes, image)
-        pieces = Pieces(ahead, x, passes - 2)
-        if not pieces.is_linear:
+        picked = picked or hinges(ahead, x)
+        if picked is None:
             return
+        pieces = Pieces(ahead, picked, passes - 2)
         found = walk(pieces, x, bound.low, bound.high, ahead.is_clear)
         lanes.best.forwards[image] += pieces.forwards
         lanes.best.backwards[image] += pieces.backwards
@@ -35,17 +37,15 @@ class _Ahead:
     """By how much the class that an image came nearest to is ahead of its label: linear in the logits."""
 
     def __init__(self, lanes: Lanes, image: Tensor) -> None:
-        self.case, self.label = lanes.case, lanes.case.labels[image]
+        self.case, self.image = lanes.case, image
         logits = lanes.logits_at(image, lanes.nearest[image])
         self.rounding = ROUNDING * float(logits.abs().amax())
-        others = logits.scatter(1, self.label[:, None], -float("inf"))
+        others = logits.scatter(1, self.case.labels[image, None], -float("inf"))
         self.target = others.argmax(1) if self.case.target is None else self.case.target[image]
 
     def __call__(self, x: Tensor) -> Tensor:
-        logits = self.case.model(x)
-        if self.case.target is not None:
-            return targeted_margin(logits, self.target.expand(len(x)))
-        return logits[:, self.target[0]] - logits[:, self.label[0]]
+        count = len(x)
+        return self.case.ahead(self.case.model(x), self.image.expand(count), self.target.expand(count))
 
     def is_clear(self, value: float) -> bool:
         """Whether the image is broken by more than rounding."""

@@ -24,10 +24,9 @@ from torch import Tensor
 from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case
 from adrgd.attacks.lanes import Lanes, passes
-from adrgd.attacks.polish import polish
 from adrgd.errors import UsageError
 from adrgd.names import STANDARD
-from adrgd.objective import Loss, Score, find_loss, targeted_margin
+from adrgd.objective import Loss, Score, find_loss
 from adrgd.rows import column, take
 from adrgd.settings import as_integer, as_number, settle
 from adrgd.solvers import GraduatedADR, GraduatedGates, Solver, Steepest, make_solver
@@ -117,6 +116,8 @@ def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:
     while points is not None:
         points = _reheated(lanes, points)
     if walking:
+        from adrgd.attacks.polish import polish  # HiGHS is loaded where there is something to walk on
+
         polish(lanes, walking)
 
 
@@ -208,9 +209,4 @@ class _Towards:
     def __call__(self, x: Tensor, rows: Tensor) -> Score:
         case, image, target = self.case, self.image[rows], self.target[rows]
         logits = case.model(x)
-        if case.target is None:
-            pair = logits.gather(1, torch.stack([target, case.labels[image]], 1))
-            value = pair[:, 0] - pair[:, 1]
-        else:
-            value = targeted_margin(logits, target)
-        return Score(value, case.clearly_broken(logits, image))
+        return Score(case.ahead(logits, image, target), case.clearly_broken(logits, image))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from adrgd.activations import PiecewiseLinear
-from adrgd.gates import Call, Gates, look
+from adrgd.gates import Call, Gates, Picked, look
 
 Function = Callable[[Tensor], Tensor]
 """Points (B, ...) to values (B,)."""
@@ -46,21 +46,24 @@ class Cell:
         return replace(self, sides=sides)
 
 
+def hinges(function: Function, x: Tensor) -> Picked | None:
+    """The activations of a function, seen at x (1, ...), if hinges are all that bends it; else None."""
+    inventory = look(function, x)
+    picked = inventory.pick("all", hinges=True)
+    return picked if len(picked) == len(inventory.layers) > 0 and not inventory.others else None
+
+
 class Pieces:
     """A function seen as its pieces, and the forward and backward passes that looking at them may take.
 
     Attributes:
-        is_linear: all that bends the function are hinges that can be seen.
-        forwards, backwards: passes spent so far, row by row; looking for hinges is not counted.
+        forwards, backwards: passes spent so far, row by row.
     """
 
-    def __init__(self, function: Function, x: Tensor, passes: int) -> None:
-        """`x` (1, ...) is any point; `passes` of both kinds, together, are allowed."""
-        self.function, self.limit, self.forwards, self.backwards = function, passes, 0, 0
-        inventory = look(function, x)
-        self.picked = inventory.pick("all", hinges=True)
-        self.is_linear = len(self.picked) == len(inventory.layers) > 0 and not inventory.others
-        self.at_once = max(1, AT_ONCE // x.numel())
+    def __init__(self, function: Function, picked: Picked, passes: int) -> None:
+        """`picked` are its `hinges`; `passes` of both kinds, together, are allowed."""
+        self.function, self.picked, self.limit = function, picked, passes
+        self.forwards = self.backwards = 0
 
     @property
     def left(self) -> int:
@@ -97,7 +100,7 @@ class Pieces:
     def slopes(self, cell: Cell, facets: Tensor) -> Tensor:
         """(M, n) the derivatives, in a piece, of the heights over these facets (M,); -1 stands for the function."""
         found = []
-        for part in torch.split(facets, self.at_once):
+        for part in torch.split(facets, max(1, AT_ONCE // cell.x.numel())):
             x = cell.x.expand(len(part), *cell.x.shape[1:]).clone().requires_grad_(True)
             self.forwards += len(part)
             self.backwards += len(part)
