@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
-from adrgd.attacks.batches import Batch, attackable
+from adrgd.attacks.batches import attackable
 from adrgd.attacks.minimum import Minimum, Smallest, smallest_changes
 from adrgd.attacks.report import cards
-from adrgd.attacks.run import Advance, fill, left, looked_at
+from adrgd.attacks.run import Advance, fill, in_turn, left, looked_at, spent
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.data import Images
 from adrgd.models.outputs import Logits
@@ -42,21 +41,17 @@ def run_minimum(
     model = Logits(model)
     given, images = len(images), attackable(images, minimum.target)
     seen = looked_at(model, images, minimum.solver, device, require_gates=require_gates)
+
+    def one(images: Tensor, labels: Tensor, index: Tensor) -> Smallest:
+        return smallest_changes(model, images, labels, minimum, index=index, check=False)
+
     with RunFolder(out, config, resume=resume) as folder:
         waiting = left(folder, images, batch_size)
-        table = fill(folder, _in_turn(model, minimum, waiting, device), len(images) - sum(map(len, waiting)), advance)
+        table = fill(folder, in_turn(one, waiting, device), len(images) - sum(map(len, waiting)), advance)
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks() | seen
         folder.write_summary(summary)
         _report(folder, images, table, summary)
     return summary
-
-
-def _in_turn(
-    model: nn.Module, minimum: Minimum, batches: Sequence[Batch], device: str
-) -> Generator[tuple[Batch, Smallest]]:
-    for batch in batches:
-        images, labels = batch.images.to(device), batch.labels.to(device)
-        yield batch, smallest_changes(model, images, labels, minimum, index=batch.index, check=False)
 
 
 def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipped: int = 0) -> dict[str, Any]:
@@ -79,12 +74,7 @@ def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipp
         "least": float(moved.min()) if len(moved) else None,
         "largest": float(moved.max()) if len(moved) else None,
         "curve": {"eps": eps, "robust_accuracy": share},
-        "forward_passes": int(table["forward_passes"].sum()),
-        "backward_passes": int(table["backward_passes"].sum()),
-        "seconds": round(float(table["seconds"].sum()), 3),
-        "seed": config["seed"],
-        "out": str(out),
-        "config": config,
+        **spent(table, config, out),
     }
 
 

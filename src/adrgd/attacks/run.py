@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from adrgd.attacks.batches import Batch, Workers, attackable, split
 from adrgd.attacks.certify import certify_run, check_certifiable
@@ -29,6 +29,8 @@ from adrgd.solvers import Solver
 
 Advance = Callable[[int, int], None]
 """Told the number of images done, and how many of them are broken, after each batch."""
+
+Found = TypeVar("Found", AttackResult, Smallest)
 
 
 def run_attack(
@@ -69,9 +71,13 @@ def run_attack(
     model = Logits(model)
     given, images = len(images), attackable(images, attack.threat.target)
     seen = looked_at(model, images, attack.solver, device, require_gates=require_gates)
+
+    def one(images: Tensor, labels: Tensor, index: Tensor) -> AttackResult:
+        return attack_batch(model, images, labels, attack, index=index, check=False)
+
     with RunFolder(out, config, resume=resume) as folder:
         waiting = left(folder, images, batch_size)
-        work = _in_turn(model, attack, waiting, device) if workers is None else workers(model, attack, waiting)
+        work = in_turn(one, waiting, device) if workers is None else workers(model, attack, waiting)
         table = fill(folder, work, len(images) - sum(map(len, waiting)), advance)
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks()
         summary |= seen | _unboxed(attack.threat, folder)
@@ -107,7 +113,7 @@ def left(folder: RunFolder, images: Images, batch_size: int) -> list[Batch]:
 
 def fill(
     folder: RunFolder,
-    work: Generator[tuple[Batch, AttackResult]] | Generator[tuple[Batch, Smallest]],
+    work: Generator[tuple[Batch, Found]],
     done: int,
     advance: Advance | None,
 ) -> dict[str, Any]:
@@ -123,12 +129,12 @@ def fill(
     return folder.results()
 
 
-def _in_turn(
-    model: nn.Module, attack: Attack, batches: Sequence[Batch], device: str
-) -> Generator[tuple[Batch, AttackResult]]:
+def in_turn(
+    work: Callable[[Tensor, Tensor, Tensor], Found], batches: Sequence[Batch], device: str
+) -> Generator[tuple[Batch, Found]]:
+    """What comes of each batch's images, labels and index, in this process."""
     for batch in batches:
-        images, labels = batch.images.to(device), batch.labels.to(device)
-        yield batch, attack_batch(model, images, labels, attack, index=batch.index, check=False)
+        yield batch, work(batch.images.to(device), batch.labels.to(device), batch.index)
 
 
 def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipped: int = 0) -> dict[str, Any]:
@@ -150,6 +156,13 @@ def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipp
         "median_first_success": statistics.median(first) if first else None,
         "largest_distance": float(table["distance"].max()),
         "not_finite": int(table["not_finite"].sum()) if "not_finite" in table else 0,
+        **spent(table, config, out),
+    }
+
+
+def spent(table: dict[str, Any], config: dict[str, Any], out: Path) -> dict[str, Any]:
+    """How every run's summary ends: what it took, and what it was."""
+    return {
         "forward_passes": int(table["forward_passes"].sum()),
         "backward_passes": int(table["backward_passes"].sum()),
         "seconds": round(float(table["seconds"].sum()), 3),
