@@ -22,6 +22,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ import torch
 import tyro
 from minimum_peers import PEERS, quietly
 from rich.progress import track
-from standard_nets import cnn_a, robust_mnist, sri_resnet
+from standard_nets import published
 from torch import Tensor, nn
 
 from adrgd import load_data, load_model
@@ -73,10 +74,10 @@ def networks(options: Options) -> dict[str, Callable[[], tuple[nn.Module, Images
         "bundled": lambda: (load_model("bundled:mnist-pgd").module, load_data("bundled:mnist", limit=count))
     }
     if nets and options.mnist:
-        found["robust-mnist"] = lambda: (robust_mnist(nets), load_data(f"mnist:{options.mnist}", limit=count))
+        found["robust-mnist"] = partial(published, "robust-mnist", nets, options.mnist, count)
     if nets and options.cifar10:
-        found["cnn-a"] = lambda: (cnn_a(nets), load_data(f"cifar10:{options.cifar10}", limit=count))
-        found["sri-resnet"] = lambda: (sri_resnet(nets), load_data(f"cifar10:{options.cifar10}", limit=count))
+        for name in ("cnn-a", "sri-resnet"):
+            found[name] = partial(published, name, nets, options.cifar10, count)
     return {name: load for name, load in found.items() if not options.only or name in options.only}
 
 

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 import tyro
 from rich.progress import track
-from standard_nets import cnn_a, robust_mnist, sri_resnet, tiny_mnist
+from standard_nets import hard_mnist, published
 from torch import nn
 
 from adrgd import load_data, load_model
@@ -100,21 +100,21 @@ def jobs(options: Options) -> dict[str, Job]:
     if nets and mnist:
         found["robust-mnist"] = Job(
             "the released PGD-trained MNIST network, 300 images, eps .2",
-            lambda: (robust_mnist(nets), load_data(f"mnist:{mnist}", limit=300)), 0.2,
+            partial(published, "robust-mnist", nets, mnist, 300), 0.2,
             ("standard?budget=700", "standard", AUTO),
         )  # fmt: skip
         found["hard-mnist"] = Job(
             "the tiny Madry-style CNN, 20 images that only a MIP had broken, eps .3",
-            lambda: _hard(nets, mnist), 0.3, ("standard?budget=120000", AUTO, PGD), 2,
+            partial(hard_mnist, nets, mnist), 0.3, ("standard?budget=120000", AUTO, PGD), 2,
         )  # fmt: skip
     if nets and cifar:
         found["cnn-a"] = Job(
             "cifar_cnn_a_adv4, 200 images, eps 8/255",
-            lambda: (cnn_a(nets), load_data(f"cifar10:{cifar}", limit=200)), 8 / 255, ("standard?budget=1000", AUTO),
+            partial(published, "cnn-a", nets, cifar, 200), 8 / 255, ("standard?budget=1000", AUTO),
         )  # fmt: skip
         found["sri-resnet"] = Job(
             "sri_resnet_a, 200 images, eps 4/255",
-            lambda: (sri_resnet(nets), load_data(f"cifar10:{cifar}", limit=200)), 4 / 255,
+            partial(published, "sri-resnet", nets, cifar, 200), 4 / 255,
             ("standard?budget=1000", AUTO),
         )  # fmt: skip
     found = {name: job for name, job in found.items() if not options.only or name in options.only}
@@ -132,11 +132,6 @@ def jobs(options: Options) -> dict[str, Job]:
 def _first(job: Job, count: int) -> tuple[nn.Module, Images]:
     model, images = job.load()
     return model, take(images, torch.arange(count))
-
-
-def _hard(nets: Path, mnist: Path) -> tuple[nn.Module, Images]:
-    listed = (nets / "hard_mnist" / "mip_unsafe_idx.txt").read_text().split()
-    return tiny_mnist(nets), take(load_data(f"mnist:{mnist}"), torch.tensor([int(word) for word in listed]))
 
 
 def run(job: Job, attack: str, seed: int) -> dict[str, Any]:

@@ -1,13 +1,16 @@
-"""The published networks that `standard.py` attacks, from their authors' own files."""
+"""Published networks that the benchmarks attack, from their authors' own files, and images that go with them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from adrgd import load_model
+from adrgd import load_data, load_model
+from adrgd.data import Images
+from adrgd.rows import take
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
@@ -53,6 +56,24 @@ def sri_resnet(folder: Path) -> nn.Module:
     """A residual network, adversarially trained on CIFAR-10."""
     words = "&".join(f"{name}={','.join(map(str, values))}" for name, values in (("mean", MEAN), ("std", STD)))
     return load_model(f"{folder}/cifar10/sri_resnet_a.onnx?{words}").module
+
+
+NETS: dict[str, tuple[Callable[[Path], nn.Module], str]] = {
+    "robust-mnist": (robust_mnist, "mnist"), "cnn-a": (cnn_a, "cifar10"), "sri-resnet": (sri_resnet, "cifar10"),
+}  # fmt: skip
+"""By name: how each is loaded from the folder of all, and the data that it was trained on."""
+
+
+def published(name: str, nets: Path, data: Path, limit: int) -> tuple[nn.Module, Images]:
+    """One of `NETS`, and the first test images of its data's folder."""
+    load, kind = NETS[name]
+    return load(nets), load_data(f"{kind}:{data}", limit=limit)
+
+
+def hard_mnist(nets: Path, mnist: Path) -> tuple[nn.Module, Images]:
+    """The small MNIST network, and the images that only a MIP had broken."""
+    listed = (nets / "hard_mnist" / "mip_unsafe_idx.txt").read_text().split()
+    return tiny_mnist(nets), take(load_data(f"mnist:{mnist}"), torch.tensor([int(word) for word in listed]))
 
 
 def _filled(net: nn.Sequential, file: Path) -> nn.Module:

@@ -38,7 +38,7 @@ from adrgd.objective import margin
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent.parent / "benchmarks"))
-from standard_nets import cnn_a, tiny_mnist  # noqa: E402
+from standard_nets import hard_mnist, published  # noqa: E402
 
 NEAR = 0.1  # of the clean margin, or of `FLOOR` of the logits' range: how near an image of a list came
 FLOOR = 0.05
@@ -85,20 +85,12 @@ class List:
 
 def lists(options: Options) -> Iterator[List]:
     """The published one, then those that are made."""
-    mnist = load_data(f"mnist:{options.mnist}")
-    net = tiny_mnist(options.assets)
-    words = (options.assets / "hard_mnist" / "mip_unsafe_idx.txt").read_text().replace(",", " ").split()
-    at = torch.tensor([int(word) for word in words])
-    yield List("hard_mnist, eps .3", net, mnist.images[at], mnist.labels[at], 0.3)
-    yield near(List("tiny MNIST net, near misses, eps .3", net, *first(mnist, options.among), 0.3))
-    cifar = load_data(f"cifar10:{options.cifar10}")
-    name = "CNN-A-adv4, near misses, eps 2/255"
-    yield near(List(name, cnn_a(options.assets), *first(cifar, options.among), 2 / 255))
-
-
-def first(data: Any, count: int) -> tuple[Tensor, Tensor]:
-    """The first images and labels."""
-    return data.images[:count], data.labels[:count]
+    net, hard = hard_mnist(options.assets, options.mnist)
+    yield List("hard_mnist, eps .3", net, hard.images, hard.labels, 0.3)
+    some = load_data(f"mnist:{options.mnist}", limit=options.among)
+    yield near(List("tiny MNIST net, near misses, eps .3", net, some.images, some.labels, 0.3))
+    net, some = published("cnn-a", options.assets, options.cifar10, options.among)
+    yield near(List("CNN-A-adv4, near misses, eps 2/255", net, some.images, some.labels, 2 / 255))
 
 
 def near(whole: List) -> List:
