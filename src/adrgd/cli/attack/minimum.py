@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import Progress
 from rich.table import Table
 
-from adrgd.cli.attack import shared, subject, target, working
+from adrgd.cli.attack.options import Options
+from adrgd.cli.attack.subject import shared, subject, target, working
 from adrgd.cli.folders import figures
 from adrgd.cli.options import Chosen, describe, positive, usable_device
 from adrgd.errors import UsageError
@@ -16,7 +17,6 @@ from adrgd.names import STANDARD
 
 if TYPE_CHECKING:
     from adrgd.attacks.minimum import Minimum
-    from adrgd.cli.attack import Options
 
 NOT_HERE = {
     "eps": "the radius is what is looked for", "ray": "it works in one process",

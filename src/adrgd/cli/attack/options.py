@@ -1,0 +1,66 @@
+"""What `adrgd attack` can be asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from adrgd.cli.flags import flags
+from adrgd.cli.folders import Run
+from adrgd.names import BoxName, Norm
+
+
+@flags
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to attack, and how much."""
+
+    model: str
+    """bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.pt2, FILE.pt, timm:NAME, torchvision:NAME or
+    package.module:factory?weights=FILE; each also takes ?mean=..&std=.."""
+    data: str
+    """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
+    norm: Norm = "linf"
+    """How the size of a perturbation is measured; l0 counts the pixels that change."""
+    eps: float | None = None
+    """The largest perturbation."""
+    minimum: bool = False
+    """Look for the smallest change of each image instead, within --passes; there is no --eps then."""
+    passes: int = 1000
+    """Forward and backward passes an image, together, for --minimum."""
+    box: BoxName = "data"
+    """data: perturbed images stay in [0, 1]; none: the ball alone bounds them, and they may leave it."""
+    solver: str = "graduated"
+    """standard, the ensemble to judge a model by; a solver of `adrgd list`; adr:PRESET for one of ADR-GD's presets. Its
+    own flags are below."""
+    step: str | None = None
+    """Another step rule for that solver."""
+    steps: int = 100
+    """Iterations of each run; standard has a --budget instead."""
+    restarts: int = 1
+    """Runs an image; the first starts at the clean image."""
+    targeted: str | None = None
+    """A class number, next, random or least-likely."""
+    untargeted: bool = False
+    """Any wrong class will do (the default)."""
+    loss: str = "cross-entropy"
+    """cross-entropy, margin, dlr or normalised-cross-entropy."""
+    require_gates: bool = False
+    """Stop, instead of warning, when the solver is a gated one and an activation of the model has no gate."""
+    keep_going: bool = False
+    """Go on raising the loss of images that are broken already."""
+    certify: float | None = None
+    """Seconds for each image that stands, to prove that nothing in its ball breaks it (linf only)."""
+    limit: int | None = None
+    """The first N images only."""
+    offset: int = 0
+    """Skip that many images."""
+    batch_size: int = 128
+    """Images that are worked on side by side."""
+    trust: bool = False
+    """Load a .pt or .pt2 file even where that can run its maker's code."""
+    ray: str | None = None
+    """Work on Ray workers: local for all processors of this machine, or the address of a running cluster."""
+    run: Annotated[Run, tyro.conf.arg(name="")] = field(default_factory=Run)

@@ -1,0 +1,71 @@
+"""`adrgd attack --eps`: what breaks within one radius."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from adrgd.cli.attack.options import Options
+from adrgd.cli.attack.subject import shared, subject, target
+from adrgd.cli.attack.table import table
+from adrgd.cli.options import Chosen, describe, positive, usable_device
+from adrgd.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from adrgd.attacks.evaluate import Attack
+    from adrgd.attacks.standard import Standard
+    from adrgd.solvers import Solver
+
+
+def attack(options: Options, chosen: Chosen) -> int:
+    """Attack, into a folder."""
+    if options.eps is None:
+        raise UsageError("expected --eps, the largest perturbation, or --minimum for the smallest one of each image")
+    from adrgd.attacks.evaluate import Attack
+    from adrgd.attacks.ray_workers import RayWorkers
+    from adrgd.attacks.run import run_attack
+    from adrgd.attacks.threat import Threat, of_box
+
+    run, solver = options.run, chosen.make()
+    run.begin()
+    positive(options.batch_size, "batch-size")
+    device = usable_device(run.device)
+    threat = Threat(norm=options.norm, eps=options.eps, target=target(options), **of_box({"box": options.box}))
+    attack = Attack(
+        threat=threat, solver=solver, steps=positive(options.steps, "steps"),
+        restarts=positive(options.restarts, "restarts"), loss=options.loss, seed=run.seed,
+        stop_at_success=not options.keep_going,
+    )  # fmt: skip
+    model, images = subject(options, device)
+    workers = None
+    if options.ray is not None:
+        workers = RayWorkers(
+            address=options.ray, threads=run.threads or 1, device=device, spec=options.model, trust=options.trust
+        )
+    out = run.folder(options.model.partition("?")[0], options.solver)
+
+    def work(bar: Progress) -> dict[str, Any]:
+        task = bar.add_task("attacking", total=len(images))
+        return run_attack(
+            model.module, images, attack, out, config=_config(options, attack, solver, device),
+            batch_size=options.batch_size, device=device, resume=run.resume, workers=workers,
+            require_gates=options.require_gates,
+            advance=lambda done, broken: bar.update(task, completed=done, description=f"{broken} broken"),
+            certify=options.certify,
+            certified=lambda done, proven: bar.update(task, completed=done, description=f"{proven} certified"),
+        )  # fmt: skip
+
+    words = f"results and report: {out}/report.html"
+    return run.carry_out(work, out, show=lambda summary: [table(summary)], results=words)
+
+
+def _config(options: Options, attack: Attack, solver: Solver | Standard, device: str) -> dict[str, Any]:
+    """Everything that decides the result; a run can only go on under the same."""
+    return shared(options, device) | {
+        "threat": asdict(attack.threat), "solver": describe(solver, options.solver),
+        "steps": attack.steps, "restarts": attack.restarts, "loss": attack.loss,
+        "stop_at_success": attack.stop_at_success, "seed": attack.seed,
+        **({} if options.certify is None else {"certify": options.certify}),
+    }  # fmt: skip

@@ -1,0 +1,63 @@
+"""What both ways of attacking start from: the model and its images, the goal, and what decides the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adrgd import __version__
+from adrgd.cli.attack.options import Options
+from adrgd.cli.options import class_or_rule
+from adrgd.errors import UsageError
+
+if TYPE_CHECKING:
+    from adrgd.data import Images
+    from adrgd.models import Model
+
+
+def subject(options: Options, device: str) -> tuple[Model, Images]:
+    """The model and the images, which belong together.
+
+    Raises:
+        UsageError: they do not.
+    """
+    from adrgd.data import load_data
+    from adrgd.models import load_model
+
+    images = load_data(options.data, limit=options.limit, offset=options.offset)
+    model = load_model(options.model, device=device, trust=options.trust)
+    if model.input_shape is not None and tuple(model.input_shape) != tuple(images.images.shape[1:]):
+        raise UsageError(
+            f"{options.model} takes inputs of shape {tuple(model.input_shape)}, but {options.data} holds images of "
+            f"shape {tuple(images.images.shape[1:])}; choose a model and data that belong together"
+        )
+    return model, images
+
+
+def target(options: Options) -> Any:
+    """What the images are to become, as a `Threat` takes it.
+
+    Raises:
+        UsageError: the flags exclude each other.
+    """
+    if options.targeted is None:
+        return None
+    if options.untargeted:
+        raise UsageError("--targeted and --untargeted exclude each other; keep one of them")
+    return class_or_rule(options.targeted)
+
+
+def shared(options: Options, device: str) -> dict[str, Any]:
+    """What decides the result of any attack."""
+    return {
+        "adrgd": __version__, "model": options.model, "data": options.data, "limit": options.limit,
+        "offset": options.offset, "batch_size": options.batch_size, "device": device,
+    }  # fmt: skip
+
+
+def working(solver: dict[str, Any]) -> dict[str, str]:
+    """What moved the inputs, as it took effect: an ensemble's budget, or the gates and the step with its length."""
+    if "budget" in solver:
+        return {"budget, passes an image": f"{solver['budget']}"}
+    step = solver["step"]
+    length = step.get("length", step.get("rate"))
+    return {"gate rule, step": f"{solver['gates']['rule']}, {step['rule']} {length:g}, {step['schedule']}"}

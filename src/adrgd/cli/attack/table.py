@@ -1,0 +1,68 @@
+"""The table that ends an attack at one radius."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adrgd.cli.attack.subject import working
+from adrgd.cli.folders import figures
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def table(summary: dict[str, Any]) -> Table:
+    (low, high), config = summary["success_interval_95"], summary["config"]
+    gates = summary.get("gates")
+    rows = (
+        working(config["solver"])
+        | ({"gates": gates["sentence"]} if gates else {})
+        | _unboxed(summary)
+        | {
+            "images": f"{summary['images']}",
+            "success rate"
+            + (
+                ", best iterate" if "recorded_success_rate" in summary else ""
+            ): f"{summary['success_rate']:.4f}  ({low:.3f} to {high:.3f})",
+            **_recorded(summary),
+            "clean accuracy": f"{summary['clean_accuracy']:.4f}",
+            "robust accuracy": f"{summary['robust_accuracy']:.4f}",
+            **_certified(summary),
+            "mean loss, clean -> adversarial": f"{summary['mean_clean_loss']:.4f} -> {summary['mean_loss']:.4f}",
+            **({"ended early, not finite": f"{summary['not_finite']}"} if summary["not_finite"] else {}),
+            "forward / backward passes": f"{summary['forward_passes']} / {summary['backward_passes']}",
+            "seconds": f"{summary['seconds']:.1f}",
+            "seed": f"{summary['seed']}",
+        }
+    )
+    return figures(f"{config['solver']['name']}, {config['threat']['norm']} {config['threat']['eps']:g}", rows)
+
+
+def _unboxed(summary: dict[str, Any]) -> dict[str, str]:
+    """The line that a run without a box has."""
+    if "values" not in summary:
+        return {}
+    low, high = summary["values"]
+    return {"box": f"{summary['box_sentence']}; they go from {low:.3g} to {high:.3g}"}
+
+
+def _certified(summary: dict[str, Any]) -> dict[str, str]:
+    """How many images are known to be safe, where that was asked for."""
+    found = summary.get("certificates")
+    if found is None:
+        return {}
+    low, high = found["robust_accuracy_at_least"], found["robust_accuracy_at_most"]
+    why = "; ".join(["time", *found["reasons"]]) if found["undecided"] else ""
+    return {
+        "broken / certified / undecided": f"{found['broken']} / {found['certified']} / {found['undecided']}"
+        + (f"  ({why})" if why else ""),
+        "robust accuracy, certified": f"{low:.4f} to {high:.4f}",
+    }
+
+
+def _recorded(summary: dict[str, Any]) -> dict[str, str]:
+    """What the solver's own rule keeps, beside the best iterate."""
+    if "recorded_success_rate" not in summary:
+        return {}
+    low, high = summary["recorded_interval_95"]
+    return {"success rate, recorded as released": f"{summary['recorded_success_rate']:.4f}  ({low:.3f} to {high:.3f})"}
