@@ -300,7 +300,7 @@ def test_normalisation_inside_the_model(small: Small, x: Tensor, tmp_path: Path)
         ("std=0", "positive"),
         ("mean=a", "numbers joined by commas"),
         ("meen=0.1", "did you mean 'mean'"),
-        ("weights=a.pt", "only the keys mean, output, std"),
+        ("weights=a.pt", "only the keys layout, mean, output, std"),
         ("mean", "key=value pieces"),
         ("mean=1&mean=2", "'mean' twice"),
     ]:
@@ -332,3 +332,25 @@ def test_published_weights(assets: Path) -> None:
         data = load_data("bundled:mnist", limit=100)
         model = load_model(f"mnist-cnn?weights={path}")
         assert (model(data.images).argmax(1) == data.labels).float().mean() > 0.95
+
+
+def test_a_network_with_its_channels_last(home: Path) -> None:
+    """It takes images as ours are, with the normalisation in their order."""
+    (home / "last.py").write_text(
+        "from torch import nn\n"
+        "class Last(nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        assert x.shape[1:] == (4, 5, 3)\n"
+        "        return x.mean((1, 2))\n"
+    )
+    model = load_model("last:Last?layout=NHWC&mean=0.1,0.2,0.3&std=1")
+    x = torch.rand(2, 3, 4, 5)
+    torch.testing.assert_close(model(x), x.mean((2, 3)) - torch.tensor([0.1, 0.2, 0.3]))
+    with pytest.raises(ModelError, match="layout=NCHW or NHWC"):
+        load_model("last:Last?layout=CHW")
+
+
+@pytest.mark.parametrize("spec", ["keras:net.keras", "net.keras", "net.h5"])
+def test_keras_goes_through_onnx(spec: str) -> None:
+    with pytest.raises(ModelError, match=r"write it as ONNX.*net\.onnx\?layout=NHWC"):
+        load_model(spec)

@@ -28,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Puts both stand-ins in place; a list of what they were asked for."""
     asked: list[Any] = []
 
-    def create_model(name: str, *, pretrained: bool, num_classes: int = 5) -> nn.Module:
+    def create_model(name: str, *, pretrained: bool, num_classes: int = 5, in_chans: int = 3) -> nn.Module:
         if name != "tiny":
             raise RuntimeError(f"Unknown model ({name})")
         asked.append(pretrained)
@@ -117,5 +117,11 @@ def test_unknown_network(zoo: str, asked: list[Any]) -> None:
 def test_the_library_is_missing(zoo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("timm", "torchvision", "torchvision.models"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtraError, match=r'pip install ".*\[zoo\]"'):
+    extra = {"timm": "timm", "torchvision": "zoo"}[zoo]
+    with pytest.raises(MissingExtraError, match=rf'pip install ".*\[{extra}\]"'):
         load_model(f"{zoo}:tiny")
+
+
+def test_a_normalisation_for_other_channels_is_refused(asked: list[Any]) -> None:
+    with pytest.raises(ModelError, match=r"3 channels that it was normalised for, found 1; add \?mean"):
+        load_model("timm:tiny?in_chans=1")

@@ -26,7 +26,7 @@ OPTIONS = {
 CODE = ("model", "models", "generator", "env")
 """Flags whose values may name a function or a module of Python."""
 
-SCHEMES = ("bundled", "timm", "torchvision", "procgen")
+SCHEMES = ("bundled", "timm", "torchvision", "robustbench", "hf", "procgen")
 """What stands in front of a colon in such a value and is none."""
 
 LEFT = ("adrgd", "most_steps", "gates.rule", "threat.lower", "threat.upper")

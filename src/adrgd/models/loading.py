@@ -16,6 +16,7 @@ from adrgd.errors import ModelError
 from adrgd.models.architectures import ARCHITECTURES
 from adrgd.models.bundled import BUNDLED, bundled_models
 from adrgd.models.factory import FACTORY, load_factory
+from adrgd.models.layout import FIRST, LAST, ChannelsLast, to_first
 from adrgd.models.normalise import MEAN, STD, normalised
 from adrgd.models.outputs import Logits, parse_output
 from adrgd.models.weights import load_in_order
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 FORMS = (
     "bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.onnx.gz, FILE.pt2 (torch.export), FILE.pt (TorchScript), "
-    "timm:NAME, torchvision:NAME, package.module:factory?weights=FILE"
+    "timm:NAME, torchvision:NAME, robustbench:NAME, hf:FOLDER, package.module:factory?weights=FILE"
 )
 
 
@@ -58,14 +59,15 @@ def load_model(
 
     Args:
         spec: where the network is, in one of these forms, each of which also takes `?mean=a,b,c&std=a,b,c` (one value
-            or one for each channel) to normalise the input inside the model, and `?output=NAME` or `?output=INDEX` for
-            one of several things that it returns:
+            or one for each channel) to normalise the input inside the model, `?output=NAME` or `?output=INDEX` for one
+            of several things that it returns, and `?layout=NHWC` for a network that has the channels last:
             `bundled:NAME`; `mnist-cnn?weights=FILE`, the architecture of the bundled models with other weights, or
             another of `ARCHITECTURES`;
             `FILE.onnx` or `FILE.onnx.gz`; `FILE.pt2`, saved by torch.export with a dynamic batch dimension;
             `FILE.pt`, TorchScript; `package.module:factory`, a function that returns a module, with `?weights=FILE`
-            for its state dict and any further `key=value` passed on to the function; `timm:NAME` and
-            `torchvision:NAME`, published networks with their own normalisation, unless `mean` or `std` says otherwise.
+            for its state dict and any further `key=value` passed on to the function; `timm:NAME`, `torchvision:NAME`,
+            `robustbench:NAME?dataset=cifar10&threat=Linf` and `hf:FOLDER`, published networks with their own
+            normalisation, unless `mean` or `std` says otherwise.
         device: where its parameters go.
         dtype: floating-point type of its parameters.
         trust: load a .pt or .pt2 file even where it holds more than a graph of operators and tensors. It can do
@@ -119,12 +121,17 @@ def new_model(spec: str, *, seed: int = 0, device: str | torch.device = "cpu") -
 
 def _with_normalisation(loader: Loader, base: str, query: dict[str, str], spec: str) -> Model:
     mean, std, output = query.pop(MEAN, None), query.pop(STD, None), query.pop(OUTPUT, None)
+    layout = query.pop(LAYOUT, FIRST)
+    if layout not in (FIRST, LAST):
+        raise ModelError(f"expected layout={FIRST} or {LAST} in {spec!r}, found layout={layout}; choose one of them")
     loaded = loader(base, query, spec)
+    if layout == LAST:
+        loaded = replace(loaded, module=ChannelsLast(loaded.module), input_shape=to_first(loaded.input_shape))
     module = normalised(loaded.module, mean, std, shape=loaded.input_shape, spec=spec)
     return replace(loaded, module=module if output is None else Logits(module, parse_output(output)))
 
 
-OUTPUT = "output"
+OUTPUT, LAYOUT = "output", "layout"
 Loader = Callable[[str, dict[str, str], str], Model]
 
 
@@ -141,7 +148,11 @@ def _loader(base: str, spec: str, trust: bool) -> Loader:
     if FACTORY.fullmatch(base):
         return _factory
     advice = "choose one of these"
-    if Path(base).suffix in (".pth", ".th", ".ckpt", ".safetensors", ".bin", ".model"):
+    if base.startswith("keras:") or base.lower().endswith((".keras", ".h5")):
+        advice = (
+            "write it as ONNX, with model.export('net.onnx', format='onnx') in Keras, and name net.onnx?layout=NHWC"
+        )
+    elif Path(base).suffix in (".pth", ".th", ".ckpt", ".safetensors", ".bin", ".model"):
         advice = "a file of weights holds no architecture: give it to one of those that take weights"
     names = [*(f"bundled:{name}" for name in bundled_models()), *ARCHITECTURES]
     raise ModelError(f"expected a model as {FORMS}; found {spec!r}{specs.closest(base, names)}; {advice}")
@@ -158,13 +169,13 @@ def _bundled(base: str, query: dict[str, str], spec: str) -> Model:
 
 def _trained(base: str, query: dict[str, str], spec: str) -> Model:
     if "weights" not in query:
-        specs.only_keys(query, ("weights", MEAN, STD, OUTPUT), spec=spec, error=ModelError)
+        specs.only_keys(query, ("weights", MEAN, STD, OUTPUT, LAYOUT), spec=spec, error=ModelError)
         raise ModelError(f"expected {base}?weights=FILE, found {spec!r}; name the file of its trained weights")
     return _architecture(base, query, spec)
 
 
 def _architecture(base: str, query: dict[str, str], spec: str) -> Model:
-    specs.only_keys(query, ("weights", MEAN, STD, OUTPUT), spec=spec, error=ModelError)
+    specs.only_keys(query, ("weights", MEAN, STD, OUTPUT, LAYOUT), spec=spec, error=ModelError)
     known = ARCHITECTURES[base]
     module = known.make()
     if "weights" in query:
@@ -206,7 +217,7 @@ def _factory(base: str, query: dict[str, str], spec: str) -> Model:
 
 
 def _take_nothing(query: dict[str, str], spec: str) -> None:
-    specs.only_keys(query, (MEAN, STD, OUTPUT), spec=spec, error=ModelError)
+    specs.only_keys(query, (MEAN, STD, OUTPUT, LAYOUT), spec=spec, error=ModelError)
 
 
 _BY_ENDING: dict[str, Loader] = {".onnx": _onnx, ".onnx.gz": _onnx, ".pt2": _exported, ".pt": _torchscript}

@@ -18,8 +18,8 @@ class Options:
     """What to attack, and how much."""
 
     model: str
-    """bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.pt2, FILE.pt, timm:NAME, torchvision:NAME or
-    package.module:factory?weights=FILE; each also takes ?mean=..&std=.."""
+    """bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.pt2, FILE.pt, timm:NAME, torchvision:NAME,
+    robustbench:NAME, hf:FOLDER or package.module:factory?weights=FILE; each also takes ?mean=..&std=..&layout=NHWC"""
     data: str
     """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
     norm: Norm = "linf"
