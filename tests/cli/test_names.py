@@ -19,7 +19,7 @@ def test_a_name_is_one_kind_of_value_everywhere() -> None:
     for command in ALL:
         for name, shown in flags_of(command).items():
             kinds.setdefault(name, set()).add(shown.removesuffix(" ..."))
-    allowed = {"--out": {"FILE", "FOLDER"}}
+    allowed = {"--out": {"FILE", "FOLDER"}, "--net": {"FILE", "N"}}  # a network; or the sizes of its layers
     assert {name: found for name, found in kinds.items() if len(found) > 1 and found != allowed.get(name)} == {}
 
 
@@ -61,4 +61,4 @@ def test_auto_is_a_device_that_is_there() -> None:
 
 def test_every_command_that_computes_takes_a_device() -> None:
     missing = [command for command in ALL if "--device" not in flags_of(command)]
-    assert missing == [("list",), ("doctor",), ("completion",), ("rl", "play")]
+    assert missing == [("check-proof",), ("list",), ("doctor",), ("completion",), ("rl", "play")]

@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "evaluate models under many attacks, other libraries' among them, and check the attacks",
     "maximize": "maximise one output of a network over a box, with a proof on request",
     "falsify": "find a counterexample to a VNN-LIB property of an ONNX network, or prove that there is none",
+    "check-proof": "check a proof of falsify again, by other code, in float64 or in exact numbers",
     "train": "train a classifier on clean or adversarial images",
     "reconstruct": "find the codes of a generator that explain what was measured of images",
     "rl": "train agents whose actions are refined by maximising the critic, and watch them",
@@ -60,7 +61,7 @@ def run(argv: list[str]) -> int:
     warnings.showwarning = lambda *words, **more: _say(shown, *words, **more)
     try:
         name, *rest = _with_settings(argv)
-        code: int = importlib.import_module(f"adrgd.cli.{name}").command(rest)
+        code: int = importlib.import_module(f"adrgd.cli.{name.replace('-', '_')}").command(rest)
         return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -19,7 +19,7 @@ from adrgd.cli.options import GOES, cli, positive, usable_device
 from adrgd.cli.signals import advised
 from adrgd.deprecation import say_renamed
 from adrgd.errors import UsageError, sentence
-from adrgd.files import write_text
+from adrgd.files import make_folder, write_text
 from adrgd.outputs import refuse_others
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Options:
     """How far a counterexample may lie outside its box and miss a constraint; the competition's checker allows 1e-4."""
     prove: bool = True
     """Look for a proof that there is no counterexample, in turns with the search; --no-prove only searches."""
+    proof: Path | None = field(default=None, metadata={"metavar": "FILE"})
+    """File for the proof of `unsat`, which `adrgd check-proof` checks; writing it may take --timeout once more."""
     seed: int = 0
     """Of all randomness."""
     out: Path | None = field(default=None, metadata={"metavar": "FILE"})
@@ -103,6 +105,8 @@ def _check(options: Options) -> None:
         raise UsageError("--instances names all files itself; leave the network and the property away")
     if options.instances is None and options.resume:
         raise UsageError("--resume goes on with a list of instances; add --instances FILE")
+    if options.proof is not None and (options.instances is not None or not options.prove):
+        raise UsageError("--proof is for one instance, and needs a proof; leave --instances and --no-prove away")
     if options.instances is not None and options.device != "cpu":
         raise UsageError("--device is for one instance; a list has a processor for each of its --processes")
     if options.resume and options.out is None:
@@ -119,16 +123,22 @@ def _one(options: Options, network: Path, prop: Path) -> int:
 
     if options.out is not None:
         refuse_others(options.out, _is_verdict)
+    if options.proof is not None:
+        from adrgd.recheck.proof_file import is_proof
+
+        refuse_others(options.proof, is_proof, option="--proof")
+        make_folder(options.proof.parent)
     verdict = falsify(
         network, prop, timeout=60.0 if options.timeout is None else options.timeout, seed=options.seed,
         tolerance=options.tolerance, spent=_spent(), device=usable_device(options.device), prove=options.prove,
+        proof_file=options.proof,
     )  # fmt: skip
     if options.out is not None:
         _save(options.out, verdict)
     _print(json.dumps(_plain(options, verdict)) if options.json else verdict.text())
     if verdict.message and not options.json:
         print(verdict.message, file=sys.stderr)
-    return 0
+    return 1 if options.proof is not None and verdict.answer == "unsat" and verdict.proof is None else 0
 
 
 def _many(options: Options, file: Path) -> int:
@@ -204,6 +214,7 @@ def _plain(options: Options, verdict: Verdict) -> dict[str, Any]:
         "message": verdict.message, "seconds": verdict.seconds, "load_seconds": verdict.load_seconds,
         "search_seconds": verdict.search_seconds, "proof_seconds": verdict.proof_seconds,
         "rounds": verdict.rounds, "passes": verdict.passes, "nodes": verdict.nodes, "proven": verdict.proven,
+        "proof": None if verdict.proof is None else str(verdict.proof),
         "seed": options.seed, "tolerance": options.tolerance,
     }  # fmt: skip
 

@@ -18,7 +18,8 @@ OPTIONS = {
     ("attack",): "attack:Options", ("evaluate",): "evaluate:Options", ("maximize",): "maximize:Options",
     ("falsify",): "falsify:Options", ("train",): "train:Options", ("reconstruct",): "reconstruct:Options",
     ("rl", "train"): "rl:Train", ("rl", "play"): "rl:Play", ("rl", "attack"): "rl_attack:Siege",
-    ("inspect",): "inspect:Options", ("check",): "check:Options", ("list",): "list:Options",
+    ("inspect",): "inspect:Options", ("check",): "check:Options",
+    ("check-proof",): "check_proof:Options", ("list",): "list:Options",
     ("doctor",): "doctor:Options", ("completion",): "completion:Options",
 }  # fmt: skip
 """Where the flags of each command stand."""

@@ -23,9 +23,11 @@ from adrgd.falsify.rounds import Round, schedule
 from adrgd.falsify.search import Found, search
 from adrgd.falsify.turns import PATIENCE, in_turns
 from adrgd.falsify.vnnlib import load_property
+from adrgd.falsify.written import Subject, save_proof
 from adrgd.models.onnx import OnnxNet, read_onnx
 from adrgd.models.onnx.verify import compare_with_onnxruntime
 from adrgd.proof.attempt import Attempt
+from adrgd.proof.write import UnwrittenError
 
 Answer = Literal["sat", "unsat", "unknown", "timeout"]
 
@@ -43,6 +45,7 @@ class Verdict:
             the proof.
         rounds, passes: of the search: rounds begun; forward and backward passes over single inputs.
         nodes, proven: of the proof: parts of the property that were bounded, and the share of it that is proven.
+        proof: the file into which it was written, if that was asked for and done.
     """
 
     answer: Answer
@@ -56,6 +59,7 @@ class Verdict:
     proof_seconds: float = 0.0
     nodes: int = 0
     proven: float = 0.0
+    proof: Path | None = None
 
     def text(self) -> str:
         """The competition's result file: the answer, then the counterexample if there is one."""
@@ -73,6 +77,7 @@ def falsify(
     turns: Iterable[Round] | None = None,
     device: str = "cpu",
     prove: bool = True,
+    proof_file: Path | None = None,
 ) -> Verdict:
     """Search for an input that violates a property, and in turns for a proof that there is none.
 
@@ -87,12 +92,15 @@ def falsify(
         device: where the search computes; files are read, counterexamples judged and proofs found
             on the processor.
         prove: whether to look for a proof at all.
+        proof_file: into which a proof is written, if one is found, so that `check_proof` can check it; writing may take
+            as long as the timeout once more.
 
     Raises:
         UsageError: a file cannot be read, they do not fit each other, or an argument is out of range.
         NonFiniteError: the network's outputs are not finite.
     """
     _check(timeout=timeout, tolerance=tolerance)
+    subject = None if proof_file is None else Subject.of(network, prop)
     started = time.monotonic()
     deadline = started - spent + timeout
     try:
@@ -106,8 +114,9 @@ def falsify(
         judge = _Judge(replay, given, tolerance)
         double = copy.deepcopy(net)
         proof = Attempt(
-            lambda: read_network(double, _zeros(double)), lambda: claims_of(judged), lambda x: judge(x) is not None
-        )
+            lambda: read_network(double, _zeros(double)), lambda: claims_of(judged), lambda x: judge(x) is not None,
+            kept=proof_file is not None,
+        )  # fmt: skip
         rounds = schedule() if turns is None else turns
         with torch.device(device):
             outcome = search(
@@ -122,10 +131,20 @@ def falsify(
         return Verdict("timeout", None, "", seconds, load_seconds=seconds, search_seconds=0.0, rounds=0, passes=0)
     answer, message = _answer(given, judge.found, outcome, proof)
     ended = time.monotonic()
+    written: Path | None = None
+    if proof_file is not None and subject is not None and answer == "unsat":
+        try:
+            save_proof(
+                proof_file, subject, judged, proof, lambda: read_network(double, _zeros(double)), tolerance=tolerance,
+                seconds=timeout,
+            )  # fmt: skip
+            written = proof_file
+        except UnwrittenError as error:
+            message = str(error)
     return Verdict(
         answer, judge.found, message, seconds=ended - started + spent, load_seconds=loaded - started,
         search_seconds=ended - loaded - proof.seconds, rounds=outcome.rounds, passes=outcome.passes,
-        proof_seconds=proof.seconds, nodes=proof.outcome.nodes, proven=proof.outcome.share,
+        proof_seconds=proof.seconds, nodes=proof.outcome.nodes, proven=proof.outcome.share, proof=written,
     )  # fmt: skip
 
 

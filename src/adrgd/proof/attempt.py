@@ -14,6 +14,7 @@ from adrgd.proof.claims import Accept, Claims
 from adrgd.proof.input_split import InputSplit
 from adrgd.proof.neuron_split import NeuronSplit
 from adrgd.proof.outcome import Outcome
+from adrgd.proof.record import Record
 
 FEW = 12  # inputs that may be split
 MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "failed to allocate")
@@ -36,13 +37,21 @@ class Splitting(Protocol):
 class Attempt:
     """A proof of claims about a network, both made when it gets its first turn; it is found on the processor.
 
+    Args:
+        kept: whether to keep a record of the proof.
+
     Attributes:
+        record: of a proof, once it has begun, if it is kept.
         reason: why there is, or will be, no proof; empty as long as there may be one.
         seconds: that it took so far.
     """
 
-    def __init__(self, network: Callable[[], Network], claims: Callable[[], Claims], accept: Accept) -> None:
+    def __init__(
+        self, network: Callable[[], Network], claims: Callable[[], Claims], accept: Accept, *, kept: bool = False
+    ) -> None:
         self._given = network, claims, accept
+        self._kept = kept
+        self.record: Record | None = None
         self._proof: Splitting | None = None
         self._outcome = Outcome()
         self.reason, self.seconds = "", 0.0
@@ -84,11 +93,13 @@ class Attempt:
         self.seconds += time.monotonic() - began
 
     def _begin(self) -> Splitting:
-        network, claims, accept = self._given
-        return start(network(), claims(), accept)
+        given, claims_of, accept = self._given
+        network, claims = given(), claims_of()
+        self.record = Record(len(claims), network.inputs, network.sizes) if self._kept else None
+        return start(network, claims, accept, self.record)
 
 
-def start(network: Network, claims: Claims, accept: Accept) -> Splitting:
+def start(network: Network, claims: Claims, accept: Accept, record: Record | None = None) -> Splitting:
     """The way to prove claims that suits the network.
 
     Raises:
@@ -98,5 +109,5 @@ def start(network: Network, claims: Claims, accept: Accept) -> Splitting:
         raise NoBoundsError("a case without constraints on the outputs cannot be refuted")
     free = int((claims.boxes.upper - claims.boxes.lower > 1e-12).any(0).sum())
     if free <= FEW and isinstance(network, Matrices):
-        return InputSplit(network, claims, accept)
-    return NeuronSplit(network, claims, accept)
+        return InputSplit(network, claims, accept, record)
+    return NeuronSplit(network, claims, accept, record)

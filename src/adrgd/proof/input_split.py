@@ -24,6 +24,7 @@ from adrgd.bounds.rounding import rounding_slack
 from adrgd.bounds.slopes import tighten
 from adrgd.proof.claims import Accept, Claims
 from adrgd.proof.outcome import Outcome
+from adrgd.proof.record import Record
 
 ENTRIES = 600_000  # numbers in the largest table of a batch, so that it stays in the cache
 LARGEST = 2048  # boxes of a batch
@@ -39,20 +40,23 @@ class _Part:
         claim: (boxes,) which claim each belongs to.
         weight: (boxes,) its share of all there is.
         known: (boxes, 2, neurons) bounds of all pre-activations.
+        number: (boxes,) in the record, where one is kept.
     """
 
     boxes: Boxes
     claim: Tensor
     weight: Tensor
     known: Tensor
+    number: Tensor
 
     def __len__(self) -> int:
         return len(self.claim)
 
     def take(self, rows: Tensor | slice) -> _Part:
         return _Part(
-            Boxes(self.boxes.lower[rows], self.boxes.upper[rows]), self.claim[rows], self.weight[rows], self.known[rows]
-        )
+            Boxes(self.boxes.lower[rows], self.boxes.upper[rows]), self.claim[rows], self.weight[rows],
+            self.known[rows], self.number[rows],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,16 @@ class _Bounded:
 
 
 class InputSplit:
-    """A proof that can be continued; `outcome` tells how far it is."""
+    """A proof that can be continued; `outcome` tells how far it is.
+
+    Args:
+        record: of all halves, where the proof is to be written down; boxes are not cut then.
+    """
 
     ratio = 10.0  # it looks for points in every box as well
 
-    def __init__(self, network: Matrices, claims: Claims, accept: Accept) -> None:
-        self.network, self.claims, self.accept = network, claims, accept
+    def __init__(self, network: Matrices, claims: Claims, accept: Accept, record: Record | None = None) -> None:
+        self.network, self.claims, self.accept, self.record = network, claims, accept, record
         lower, upper = claims.boxes.lower.amin(0), claims.boxes.upper.amax(0)
         self.slack = rounding_slack(network, lower, upper)
         self.claim_slack = claims.slack(self.slack)
@@ -95,7 +103,7 @@ class InputSplit:
             _Part(
                 claims.boxes, torch.arange(len(claims)),
                 torch.full((len(claims),), 1 / max(1, len(claims)), dtype=torch.float64),
-                known.expand(len(claims), 2, neurons),
+                known.expand(len(claims), 2, neurons), torch.arange(len(claims)),
             )
         ]  # fmt: skip
 
@@ -158,17 +166,22 @@ class InputSplit:
         corner = linear.vertex(part.boxes)[torch.arange(len(part)), hardest]
         if self._offer(corner, part.claim):
             return
-        boxes, left = cut(part.boxes, linear, self.claims.counts[part.claim])
+        if self.record is None:
+            boxes, left = cut(part.boxes, linear, self.claims.counts[part.claim])
+        else:
+            boxes, left = part.boxes, torch.ones(len(part), dtype=torch.bool)
         self.outcome.share += float(part.weight[~left].sum())
         known = torch.cat([torch.stack(pair, 1) for pair in state.intervals], 2) if state.intervals else part.known
-        part = _Part(boxes, part.claim, part.weight, known).take(left)
+        part = _Part(boxes, part.claim, part.weight, known, part.number).take(left)
         children, split = halve(part.boxes, scores[left])
         if not split.all():
             self.outcome.stuck = True
         part = part.take(split)
         if len(part):
-            weight, known = part.weight / 2, part.known
-            self.open.append(_Part(children, part.claim.repeat(2), weight.repeat(2), torch.cat([known, known])))
+            weight, known, number = part.weight / 2, part.known, part.number.repeat(2)
+            if self.record is not None:
+                number = self.record.halved(part.number, part.boxes, children)
+            self.open.append(_Part(children, part.claim.repeat(2), weight.repeat(2), torch.cat([known, known]), number))
 
     def _alive(self, state: _Bounded) -> _Bounded:
         """The boxes that are not refuted."""
@@ -199,4 +212,5 @@ def _joined(parts: list[_Part]) -> _Part:
     return _Part(
         Boxes(torch.cat([p.boxes.lower for p in parts]), torch.cat([p.boxes.upper for p in parts])),
         torch.cat([p.claim for p in parts]), torch.cat([p.weight for p in parts]), torch.cat([p.known for p in parts]),
+        torch.cat([p.number for p in parts]),
     )  # fmt: skip

@@ -25,6 +25,7 @@ from adrgd.bounds.rounding import rounding_slack
 from adrgd.bounds.slopes import free_slopes
 from adrgd.proof.claims import Accept, Claims
 from adrgd.proof.outcome import Outcome
+from adrgd.proof.record import Record, Split
 
 ENTRIES = 1_500_000  # neurons, over all parts, that are bounded at once
 LARGEST = 128  # parts at once
@@ -32,9 +33,6 @@ ROOT_STEPS, STEPS, LAST_STEPS = 30, 12, 200  # of multipliers: at first, after a
 NEURON_STEPS = 2  # of the slopes of each neuron, in the second pass over all of them
 TRIED = 4  # neurons whose halves are looked at
 OFFERS = 4  # points that the judge sees
-
-Split = tuple[int, int, int]
-"""A layer, a neuron in it, and its side: -1 where it is not negative, 1 where it is not positive."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,16 @@ class _Node:
 
 
 class NeuronSplit:
-    """A proof that can be continued; `outcome` tells how far it is."""
+    """A proof that can be continued; `outcome` tells how far it is.
+
+    Args:
+        record: of all parts that are refuted, where the proof is to be written down.
+    """
 
     ratio = 2.0
 
-    def __init__(self, network: Network, claims: Claims, accept: Accept) -> None:
-        self.network, self.claims, self.accept = network, claims, accept
+    def __init__(self, network: Network, claims: Claims, accept: Accept, record: Record | None = None) -> None:
+        self.network, self.claims, self.accept, self.record = network, claims, accept, record
         self.slack = rounding_slack(network, claims.boxes.lower.amin(0), claims.boxes.upper.amax(0))
         self.claim_slack = claims.slack(self.slack)
         self.wanted = claims.goal(network)
@@ -115,7 +117,10 @@ class NeuronSplit:
             stop=lambda: time.monotonic() >= self.deadline,
         )  # fmt: skip
         refuted = (linear.value > enough).any(1)
-        self.outcome.share += sum(node.weight for node, done in zip(nodes, refuted.tolist(), strict=True) if done)
+        ended = [node for node, done in zip(nodes, refuted.tolist(), strict=True) if done]
+        self.outcome.share += sum(node.weight for node in ended)
+        if self.record is not None:
+            self.record.refuted((node.claim, node.splits) for node in ended)
         if self._offer(linear, boxes, claim):
             return
         if root:
