@@ -3,11 +3,12 @@
     python benchmarks/standard.py                                       # the bundled robust network, minutes
     python benchmarks/standard.py --nets FOLDER --mnist FOLDER --cifar10 FOLDER   # all five, an hour, most of it peers
     python benchmarks/standard.py --norm l1 ...                         # or l2: two radii each, into standard_l1.md
+    python benchmarks/standard.py --norm l1 ... --minutes 5             # go on for five minutes
 
 FOLDER of --nets holds published networks: adrgd_mnist/ of hoy021/ADR-GD, cifar10/cifar_cnn_a_adv4.model and hard_mnist/
 of Verified-Intelligence/alpha-beta-CROWN, cifar10/sri_resnet_a.onnx of VNN-COMP 2022. Same images, same ball, same box
 for all. Seconds are of the processor, where one thread works. Every attack that was finished is kept in
-benchmarks/results/standard.json, and not run again unless --again is given.
+benchmarks/results/standard.json, and not run again unless --again is given; in l1 and l2 after a few images.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import json
 import platform
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,8 @@ from adrgd.files import write_text
 from adrgd.rows import take
 
 PY = "pyautoattack"
+PIECES = {"bundled": 10, "robust-mnist": 10, "cnn-a": 4, "sri-resnet": 2}
+"""Images at once in l1 and l2, so that what a run has finished is soon kept."""
 AUTO, PGD = "torchattacks:AutoAttack", "torchattacks:PGD?steps=200&alpha=0.01"
 
 
@@ -56,7 +61,11 @@ class Options:
     only: tuple[str, ...] = ()
     """Some of bundled, robust-mnist, cnn-a, sri-resnet, hard-mnist; all for which there are files unless given."""
     norm: Norm = "linf"
-    """In l1 and l2 there are 100 images, two radii a network, and AutoAttack is pyautoattack's, which knows l1."""
+    """In l1 and l2 there are two radii a network, and AutoAttack is pyautoattack's, which knows l1."""
+    limit: int = 50
+    """Images in l1 and l2, from the first on."""
+    minutes: float | None = None
+    """Begin nothing after so long."""
     seeds: int = 3
     """Runs of the ensemble; peers run once."""
     again: bool = False
@@ -76,6 +85,8 @@ class Job:
     attacks: tuple[str, ...] = ("standard", AUTO)
     threads: int = 1
     norm: Norm = "linf"
+    piece: int = 10**9
+    """Images at once."""
 
 
 RADII: dict[str, dict[str, tuple[float, float]]] = {
@@ -122,8 +133,9 @@ def jobs(options: Options) -> dict[str, Job]:
         return found
     return {
         f"{name} {eps:g}": replace(
-            job, words=f"{job.words.partition(',')[0]}, 100 images, {options.norm}, eps {eps:g}",
-            load=partial(_first, job, 100), eps=eps, norm=options.norm, attacks=("standard?budget=1000", PY),
+            job, words=f"{job.words.partition(',')[0]}, {options.norm}, eps {eps:g}",
+            load=partial(_first, job, options.limit), eps=eps, norm=options.norm, piece=PIECES[name],
+            attacks=("standard?budget=1000", PY),
         )
         for name, job in found.items() for eps in RADII.get(name, {}).get(options.norm, ())
     }  # fmt: skip
@@ -134,10 +146,9 @@ def _first(job: Job, count: int) -> tuple[nn.Module, Images]:
     return model, take(images, torch.arange(count))
 
 
-def run(job: Job, attack: str, seed: int) -> dict[str, Any]:
-    """One attack on all images of a job at once; what it found is judged by us, in float64 too."""
+def run(job: Job, attack: str, seed: int, images: Images, model: nn.Module) -> dict[str, Any]:
+    """One attack on some images of a job at once; what it found is judged by us, in float64 too."""
     torch.set_num_threads(job.threads)
-    model, images = job.load()
     case = Case.of(
         model, images.images, images.labels, images.index, Threat(norm=job.norm, eps=job.eps), loss="cross-entropy",
         seed=seed,
@@ -147,13 +158,39 @@ def run(job: Job, attack: str, seed: int) -> dict[str, Any]:
     began = time.process_time(), time.perf_counter()
     found = entrant(case)
     seconds = time.process_time() - began[0], time.perf_counter() - began[1]
-    exact = model.double()(found.adversarial.double()).argmax(1) != found.label
+    exact = deepcopy(model).double()(found.adversarial.double()).argmax(1) != found.label
     spent = (found.forward_passes + found.backward_passes).double()
     return {
         "broken": int(found.success.sum()), "images": len(images), "broken_in_float64": int(exact.sum()),
         "outside": int(found.outside.sum()), "passes": float(spent.mean()), "most_passes": int(spent.max()),
         "processor_seconds": seconds[0], "wall_seconds": seconds[1], "threads": job.threads,
+        "each": {"broken": found.success.int().tolist(), "passes": spent.int().tolist()},
     }  # fmt: skip
+
+
+def joined(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """The figures of both pieces together."""
+    alike = {name: before[name] + value for name, value in more.items() if name not in ("threads", "passes", "each")}
+    each = {name: before["each"][name] + values for name, values in more["each"].items()}
+    alike |= {"passes": sum(each["passes"]) / alike["images"], "most_passes": max(each["passes"])}
+    return alike | {"threads": more["threads"], "each": each}
+
+
+def shared(runs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The figures over the images that all runs have looked at, so far as figures by image were kept."""
+    count = min(one["images"] for one in runs.values())
+    found = {}
+    for key, one in runs.items():
+        found[key] = one
+        if one["images"] > count:
+            share = count / one["images"]
+            broken, passes = (one["each"][name][:count] for name in ("broken", "passes"))
+            found[key] = one | {
+                "broken": sum(broken), "images": count, "passes": sum(passes) / count, "most_passes": max(passes),
+                "broken_in_float64": sum(broken) if one["broken_in_float64"] == one["broken"] else "-",
+                **{name: one[name] * share for name in ("processor_seconds", "wall_seconds")},
+            }  # fmt: skip
+    return found
 
 
 def markdown(results: dict[str, dict[str, Any]]) -> str:
@@ -165,7 +202,8 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
         "| attack | seed | broken | rate | in float64 | passes an image | most | seconds | passes, AutoAttack = 1 | "
         "seconds, AutoAttack = 1 |", "|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for words, runs in results.items():
+    for words, finished in results.items():
+        runs = shared(finished)
         lines.append(f"| **{words}** | | | | | | | | | |")
         peer = next((one for key, one in runs.items() if key.startswith((AUTO, PY))), None)
         for key, one in runs.items():
@@ -190,15 +228,26 @@ def main(options: Options) -> None:
     name = "standard" if options.norm == "linf" else f"standard_{options.norm}"
     file = options.out / f"{name}.json"
     results: dict[str, dict[str, Any]] = json.loads(file.read_text()) if file.exists() else {}
+    began = time.monotonic()
     todo = [
         (job, attack, seed)
         for job in jobs(options).values()
         for attack in job.attacks
         for seed in range(options.seeds if attack.startswith("standard") else 1)
-        if options.again or f"{attack} {seed}" not in results.get(job.words, {})
     ]
-    for job, attack, seed in track(todo, "attacks", disable=options.json):
-        results.setdefault(job.words, {})[f"{attack} {seed}"] = run(job, attack, seed)
+    for job, attack, seed in todo if options.again else ():
+        results.get(job.words, {}).pop(f"{attack} {seed}", None)
+    rounds = range(-(-options.limit // min(PIECES.values())) if options.norm != "linf" else 1)
+    for turn, (job, attack, seed) in track([*product(rounds, todo)], "attacks", disable=options.json):
+        runs, key = results.setdefault(job.words, {}), f"{attack} {seed}"
+        model, images = job.load()
+        done, end = runs.get(key, {}).get("images", 0), min((turn + 1) * job.piece, len(images))
+        if done >= end:
+            continue
+        if options.minutes is not None and time.monotonic() - began > 60 * options.minutes:
+            return
+        found = run(job, attack, seed, take(images, torch.arange(done, end)), model)
+        runs[key] = joined(runs[key], found) if done else found
         options.out.mkdir(parents=True, exist_ok=True)
         write_text(file, json.dumps(results, indent=1) + "\n")
         write_text(options.out / f"{name}.md", markdown(results))

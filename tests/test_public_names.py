@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 FILE = Path(__file__).with_name("public_names.txt")
-ROOMS = ("api", "attacks", "exact", "falsify", "latent", "plot", "training")
+ROOMS = ("api", "attacks", "defences", "exact", "falsify", "latent", "plot", "training")
 
 
 def public_names() -> list[str]:

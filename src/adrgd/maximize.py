@@ -328,7 +328,8 @@ def _check_rows(problem: Problem, x: Tensor) -> None:
     if ((value - again).abs() > slack).any():
         raise ModelError(
             f"the objective is random: the same inputs gave {value[0].item():g} and then {again[0].item():g}; expected "
-            "a fixed function; call model.eval(), and take sampling out of the objective"
+            "a fixed function; call model.eval(), and take sampling out of the objective, or put "
+            "adrgd.defences.Expected around a random model"
         )
     if (value[0] - alone[0]).abs() > slack:
         raise ModelError(

@@ -70,7 +70,7 @@ def test_what_is_broken_already_is_at_distance_zero(line: nn.Module, images: tor
 def test_what_cannot_be_broken_is_infinitely_far(images: torch.Tensor) -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(6, 2))
     with torch.no_grad():
-        net[1].weight.fill_(0.01)
+        net[1].weight.copy_(torch.tensor([[0.01], [0.02]]).expand(2, 6))
         net[1].bias.copy_(torch.tensor([9.0, 0.0]))
     found = smallest_changes(net.eval(), images, torch.zeros(8), Minimum(solver=PGD()))
     assert not found.success.any()

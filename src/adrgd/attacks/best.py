@@ -20,6 +20,7 @@ class Best:
         first: (B,) the iteration at which it first was, -1 for never.
         forwards, backwards: (B,) passes spent.
         not_finite: (B,) whether a run ended because its value or gradient was not finite.
+        moved: (B,) whether some run met a gradient that was not zero.
         history: (B, steps + 1) the best value so far at each iteration of the first run.
         recorded: (B, ...) what solvers keep that have a rule of their own for that; None before there is one.
     """
@@ -33,6 +34,7 @@ class Best:
         self.forwards = torch.zeros(count, dtype=torch.int64, device=device)
         self.backwards = torch.zeros(count, dtype=torch.int64, device=device)
         self.not_finite = torch.zeros(count, dtype=torch.bool, device=device)
+        self.moved = torch.zeros(count, dtype=torch.bool, device=device)
         self.history = torch.full((count, steps + 1), -torch.inf, dtype=clean.dtype, device=device)
 
         self.recorded: Recorded | None = None
@@ -58,6 +60,7 @@ class Best:
     def spend(self, rows: Tensor, solution: Solution) -> None:
         """Add a solution's passes to those of the images `rows`, which may be named more than once."""
         self.not_finite[rows[solution.status == Status.NOT_FINITE]] = True
+        self.moved[rows[solution.status != Status.FLAT]] = True
         self.forwards.index_add_(0, rows, solution.forwards)
         self.backwards.index_add_(0, rows, solution.backwards)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from adrgd.attacks.threat import Threat
+from adrgd.defences.expected import Expected
 from adrgd.domain import Domain
 from adrgd.errors import DataError, ModelError
 from adrgd.given import check_classes
@@ -33,6 +34,9 @@ class Case:
         loss: what is raised, or what the inputs found are compared by.
         logits: (B, C) of the clean images.
         target: (B,) the class each is to become; None in an untargeted attack.
+        judge: what says in the end which images are broken: the mean of a random model over fresh draws; None where
+            that is the model itself.
+        lead: (B,) by how much an image of a random model must be broken for a search to leave it; None elsewhere.
     """
 
     model: Network
@@ -43,10 +47,20 @@ class Case:
     loss: Loss
     logits: Tensor
     target: Tensor | None
+    judge: Expected | None = None
+    lead: Tensor | None = None
 
     @staticmethod
     def of(
-        model: Network, images: Tensor, labels: Tensor, index: Tensor, threat: Threat, *, loss: str, seed: int
+        model: Network,
+        images: Tensor,
+        labels: Tensor,
+        index: Tensor,
+        threat: Threat,
+        *,
+        loss: str,
+        seed: int,
+        judge: Expected | None = None,
     ) -> Case:
         """Look at a batch, and choose each image's target where the threat has one.
 
@@ -55,11 +69,25 @@ class Case:
             ModelError: the logits are not finite, or not (B, C).
         """
         clean = _in_range(images, threat)
-        logits = finite_logits(model, clean)
+        logits = finite_logits(judge or model, clean)
         check_classes(labels, logits.shape[1])
         target = threat.targets(labels, logits, index, seed)
         found = find_loss(loss, targeted=target is not None)
-        return Case(model, clean, labels, index.to(labels.device), threat, found, logits, target)
+        case = Case(model, clean, labels, index.to(labels.device), threat, found, logits, target, judge)
+        return case if judge is None else replace(case, lead=case._spread())
+
+    def _spread(self) -> Tensor:
+        """(B,) twice the standard error of the margins that the search sees, at the clean images."""
+        if not isinstance(self.model, Expected) or self.model.draws < 2:
+            return torch.zeros_like(self.logits[:, 0])
+        everyone = torch.arange(len(self.clean), device=self.clean.device)
+        margins = torch.stack([self.margin(logits, everyone) for logits in self.model.each(self.clean)])
+        error: Tensor = margins.std(0) / self.model.draws**0.5
+        return 2 * error
+
+    def judged(self, x: Tensor) -> Tensor:
+        """The logits (B, C) of x that decide which images are broken."""
+        return finite_logits(self.judge or self.model, x)
 
     @property
     def goal(self) -> Tensor:
@@ -83,7 +111,8 @@ class Case:
 
     def clearly_broken(self, logits: Tensor, rows: Tensor) -> Tensor:
         """(N,) whether logits (N, C) of the images at `rows` are what the attack is after by more than rounding."""
-        return self.margin(logits, rows) > ROUNDING * logits.abs().amax(1)
+        margin, rounding = self.margin(logits, rows), ROUNDING * logits.abs().amax(1)
+        return margin > (rounding if self.lead is None else torch.maximum(rounding, self.lead[rows]))
 
     def around(self, rows: Tensor) -> Domain:
         """The inputs allowed for the images at these positions, which may come more than once."""

@@ -19,6 +19,7 @@ from adrgd.attacks.case import ROUNDING
 from adrgd.attacks.run_folder import ADVERSARIAL, RESULTS
 from adrgd.attacks.threat import Threat, of_box
 from adrgd.data import Images
+from adrgd.defences.expected import Expected
 from adrgd.errors import RunFolderError
 from adrgd.objective import margin, targeted_margin
 
@@ -52,6 +53,7 @@ class Subject:
 
     Attributes:
         model, data: specs; `limit` and `offset` belong to the data.
+        judge, seed: the draws that judged a random model; None for others.
     """
 
     model: str
@@ -59,6 +61,8 @@ class Subject:
     limit: int | None
     offset: int
     threat: Threat
+    judge: int | None = None
+    seed: int = 0
 
     @staticmethod
     def of(config: dict[str, Any]) -> Subject | None:
@@ -78,16 +82,21 @@ class Subject:
             )
             found = Subject(
                 config["model"] if cell is None else cell["model"], config["data"], config.get("limit"),
-                config.get("offset", 0), Threat(**given),
+                config.get("offset", 0), Threat(**given), config.get("eot_judge"), config.get("seed", 0),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise RunFolderError(
                 f"the settings are no attack's ({type(error).__name__}: {error}); check them"
             ) from error
         right = isinstance(found.model, str) and isinstance(found.data, str) and isinstance(found.offset, int)
+        right = right and isinstance(found.judge, int | None) and isinstance(found.seed, int)
         if not right or not isinstance(found.limit, int | None):
             raise RunFolderError("the settings are no attack's: expected names of a model and of data; check them")
         return found
+
+    def judged(self, network: Network) -> Network:
+        """What said which images are broken: the network, or its mean over the draws that judged."""
+        return network if self.judge is None else Expected(network, self.judge, self.seed, "judge")
 
 
 def check_examples(

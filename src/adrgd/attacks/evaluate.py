@@ -12,9 +12,11 @@ from torch import Tensor
 
 from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case, finite_logits
+from adrgd.attacks.masked import say_masked
 from adrgd.attacks.prepare import prepared
 from adrgd.attacks.standard import NAME, Standard, run_standard
 from adrgd.attacks.threat import Threat
+from adrgd.defences.expected import passes_of
 from adrgd.errors import AdrgdError, UsageError, warn
 from adrgd.given import as_solver
 from adrgd.maximize import maximize
@@ -40,6 +42,9 @@ class Attack:
         loss: a name from `adrgd.objective.LOSSES`.
         seed: of all randomness; an image's random numbers depend on it and on the image's index alone.
         stop_at_success: leave an image as soon as it is broken; otherwise go on raising the loss.
+        eot: for random models: the draws whose mean logits are attacked, each of which costs its passes; see
+            `adrgd.defences.Expected`. None for models that are fixed functions.
+        eot_judge: fresh draws, over which the mean logits say what is broken.
     """
 
     threat: Threat = field(default_factory=Threat)
@@ -49,12 +54,16 @@ class Attack:
     loss: str = "cross-entropy"
     seed: int = 0
     stop_at_success: bool = True
+    eot: int | None = None
+    eot_judge: int = 100
 
     def __post_init__(self) -> None:
         find_loss(self.loss, targeted=False)
         if not isinstance(self.threat, Threat):
             raise UsageError(f"threat must be a Threat such as Threat(eps=8/255), found {self.threat!r}; correct it")
-        settle(self, steps=as_count, restarts=as_count, seed=as_integer, stop_at_success=as_flag)
+        settle(self, steps=as_count, restarts=as_count, seed=as_integer, stop_at_success=as_flag, eot_judge=as_count)
+        if self.eot is not None:
+            settle(self, eot=as_count)
         given: Any = self.solver
         if not isinstance(given, Standard):
             found = Standard() if given == NAME or given is Standard else as_solver(given)
@@ -85,6 +94,9 @@ class AttackResult(Shown):
         adversarial: (B, ...) the inputs found.
         history: (B, steps + 1) the best loss so far at each iteration of the first run.
         recorded_success: whether the point that the solver's own rule keeps is broken; None for solvers without one.
+        no_gradient: the image stands, and the loss's gradient was zero at every iteration.
+        wrong_draws: in how many of a random model's `eot_judge` draws the input found has a class that the attack is
+            after; None for other models.
     """
 
     index: Tensor
@@ -104,6 +116,8 @@ class AttackResult(Shown):
     adversarial: Tensor
     history: Tensor
     recorded_success: Tensor | None = None
+    no_gradient: Tensor | None = None
+    wrong_draws: Tensor | None = None
 
     def to(self, device: str) -> Self:
         """The same on another device."""
@@ -152,8 +166,9 @@ def attack_batch(
     threat = attack.threat
     case = prepared(
         "attack_batch", model, images, labels, threat, loss=attack.loss, seed=attack.seed, index=index, output=output,
-        check=check,
+        check=check, eot=attack.eot, eot_judge=attack.eot_judge,
     )  # fmt: skip
+    cost = passes_of(case.model)
     clean = case.clean
     if check and threat.range is not None:
         warn_of_reach(threat.eps, threat.range[1] - threat.range[0], clean.shape[1:], threat.norm)
@@ -161,12 +176,12 @@ def attack_batch(
         warn_of_grey(clean)
     best = Best(clean, attack.steps)
     if isinstance(attack.solver, Standard):
-        run_standard(case, attack.solver, attack.seed, best)
+        run_standard(case, attack.solver.shared(cost), attack.seed, best)
     else:
         _run_waves(case, attack.solver, attack, best)
 
     adversarial = best.x
-    checked = finite_logits(case.model, adversarial)
+    checked, wrong_draws = _judged(case, adversarial)
     prediction = checked.argmax(1)
     if not threat.around(clean).bind(clean).contains(adversarial).all():
         raise AdrgdError("an adversarial input left its ball or box; this is a defect of adrgd, please report it")
@@ -175,40 +190,52 @@ def attack_batch(
             f"{int(best.not_finite.sum())} of {len(clean)} images ended a run early because the loss or its gradient "
             "was not finite; look for overflow, a division by zero or a logarithm of zero in the model"
         )
+    success = case.broken(prediction)
+    no_gradient = say_masked(~success, best.moved, best.backwards)
     return AttackResult(
         index=case.index, label=case.labels,
         target=torch.full_like(case.labels, -1) if case.target is None else case.target,
         clean_prediction=case.logits.argmax(1), adversarial_prediction=prediction,
         clean_loss=case.loss(case.logits, case.goal), adversarial_loss=case.loss(checked, case.goal),
-        success=case.broken(prediction),
-        first_success=best.first, forward_passes=best.forwards, backward_passes=best.backwards,
+        success=success, first_success=best.first,
+        forward_passes=cost * best.forwards, backward_passes=cost * best.backwards,
         distance=threat.distance(adversarial, clean), not_finite=best.not_finite,
         seconds=torch.full((len(clean),), (time.perf_counter() - began) / max(1, len(clean)), dtype=torch.float64),
         adversarial=adversarial, history=best.history,
-        recorded_success=_recorded(case, best),
+        recorded_success=_recorded(case, best), no_gradient=no_gradient, wrong_draws=wrong_draws,
     )  # fmt: skip
+
+
+def _judged(case: Case, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The logits (B, C) of what was found, and in how many of a random model's draws (B,) it is broken."""
+    if case.judge is None:
+        return case.judged(x), None
+    each = case.judge.each(x)
+    wrong = torch.stack([case.broken(logits.argmax(1)) for logits in each]).sum(0)
+    return finite_logits(lambda x: each.mean(0), x), wrong
 
 
 def _recorded(case: Case, best: Best) -> Tensor | None:
     if best.recorded is None:
         return None
-    return case.broken(finite_logits(case.model, best.recorded.x).argmax(1))
+    return case.broken(case.judged(best.recorded.x).argmax(1))
 
 
 def _run_waves(case: Case, solver: Solver, attack: Attack, best: Best) -> None:
     """Runs 0, 1, 2-3, 4-7, ...: later waves meet fewer images, and never depend on the batch size."""
+    stop = attack.stop_at_success and case.judge is None  # draws that were lucky are no success
     done = 0
     while done < attack.restarts:
         runs = min(max(1, done), MOST_RUNS, attack.restarts - done)
         everyone = torch.arange(len(case.clean), device=case.clean.device)
-        standing = best.standing() if done and attack.stop_at_success else everyone
+        standing = best.standing() if done and stop else everyone
         if not len(standing):
             break
         for rows in torch.split(standing, max(1, len(case.clean) // runs)):
             solution = maximize(
                 case.objective(rows), case.clean[rows], domain=case.around(rows), solver=solver,
                 steps=attack.steps, restarts=runs, first_restart=done, seed=attack.seed, identity=case.index[rows],
-                stop_at_goal=attack.stop_at_success, check=False, history=done == 0,
+                stop_at_goal=stop, check=False, history=done == 0,
             )  # fmt: skip
             best.update(rows, solution.x, Score(solution.value, solution.reached), solution.first_reached)
             best.spend(rows, solution)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from adrgd.attacks.case import finite_logits
+from adrgd.attacks.masked import say_masked
 from adrgd.attacks.prepare import prepared
 from adrgd.attacks.shrinking import least_passes, search
 from adrgd.attacks.threat import Threat
@@ -130,6 +131,7 @@ def smallest_changes(
     found = search(case, solver=minimum.solver, steps=minimum.steps, passes=minimum.passes, seed=minimum.seed)
     after = finite_logits(case.model, found.x).argmax(1)
     broken = case.broken(after)
+    say_masked(~broken, found.moved, found.backwards)
     x = torch.where(column(broken, found.x), found.x, case.clean)
     return Smallest(
         index=case.index, label=case.labels,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adrgd.attacks.case import Case
 from adrgd.attacks.threat import Threat
+from adrgd.defences.expected import Expected
 from adrgd.errors import warn
 from adrgd.given import as_images, as_labels, as_model, check_gradients
 from adrgd.models.checks import check_model, probe, squashed
@@ -30,6 +31,8 @@ def prepared(
     index: Any = None,
     output: Output = None,
     check: bool = True,
+    eot: int | None = None,
+    eot_judge: int = 100,
 ) -> Case:
     """The case of images (B, ...) with labels (B,), in the forms that `attack_batch` takes.
 
@@ -37,6 +40,7 @@ def prepared(
         caller: the function that was called, for the sentences.
         check: see that the model is a fixed function of each row, on up to eight of them (two calls), and say so where
             its outputs are probabilities.
+        eot, eot_judge: draws of a random model, of which the mean is attacked and judged; None for other models.
 
     Raises:
         UsageError: this is no model, or torch keeps no gradients here.
@@ -50,10 +54,25 @@ def prepared(
     index = torch.arange(len(images)) if index is None else as_labels(index, len(images), images.device, "index")
     model = fitted(as_model(model), images, output)
     with only_in_eval_mode():
-        case = Case.of(model, images, labels, index, threat, loss=loss, seed=seed)
+        search = model if eot is None else Expected(model, eot, seed)
+        judge = None if eot is None else Expected(model, eot_judge, seed, "judge")
+        case = Case.of(search, images, labels, index, threat, loss=loss, seed=seed, judge=judge)
         if check:
             few = probe(case.clean)
-            check_model(model, few, case.logits[: len(few)] if len(few) <= len(case.clean) else None)
+            known = case.logits[: len(few)] if len(few) <= len(case.clean) and judge is None else None
+            check_model(search, few, known)
+            if judge is not None:
+                say_if_fixed(judge, few)
     if check and (sentence := squashed(case.logits)):
         warn(sentence)
     return case
+
+
+def say_if_fixed(model: Expected, few: Tensor) -> None:
+    """Say so where all of a few draws of a model are the same, as if it were not random."""
+    first, *others = model.other(8).each(few)
+    if all(torch.equal(first, other) for other in others):
+        warn(
+            "a mean over draws was asked for, and all draws of the model are the same: it is not random, or draws from "
+            "a generator of its own; leave eot out, or let it use torch's random numbers"
+        )

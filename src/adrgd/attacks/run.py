@@ -17,12 +17,14 @@ from adrgd.attacks.certify import certify_run, check_certifiable
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.gating import attack_gating, check_gates, facts
 from adrgd.attacks.minimum import Smallest
+from adrgd.attacks.prepare import say_if_fixed
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import LEAVES, Threat
 from adrgd.data import Images
-from adrgd.errors import warn
+from adrgd.defences.expected import Expected
+from adrgd.errors import UsageError, warn
 from adrgd.models.checks import check_model, probe, squashed
 from adrgd.models.outputs import Logits
 from adrgd.solvers import Solver
@@ -68,9 +70,12 @@ def run_attack(
     """
     if certify is not None:
         check_certifiable(attack.threat, certify)
+        if attack.eot is not None:
+            raise UsageError("a proof is about a fixed function, and eot about a random one; leave out one of them")
     model = Logits(model)
     given, images = len(images), attackable(images, attack.threat.target)
-    seen = looked_at(model, images, attack.solver, device, require_gates=require_gates)
+    single = model if attack.eot is None else Expected(model, 1, attack.seed)
+    seen = looked_at(single, images, attack.solver, device, require_gates=require_gates)
 
     def one(images: Tensor, labels: Tensor, index: Tensor) -> AttackResult:
         return attack_batch(model, images, labels, attack, index=index, check=False)
@@ -80,7 +85,7 @@ def run_attack(
         work = in_turn(one, waiting, device) if workers is None else workers(model, attack, waiting)
         table = fill(folder, work, len(images) - sum(map(len, waiting)), advance)
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks()
-        summary |= seen | _unboxed(attack.threat, folder)
+        summary |= seen | _unboxed(attack.threat, folder) | drawn(table, attack.eot, attack.eot_judge)
         if certify is not None:
             summary["certificates"] = certify_run(
                 model, images, folder, attack.threat, seconds=certify, advance=certified
@@ -96,6 +101,8 @@ def looked_at(
     """See that a model can be attacked; what its summary says of the gates, and of outputs that are probabilities."""
     few = probe(images.images).to(device)
     check_model(model, few)
+    if isinstance(model, Expected):
+        say_if_fixed(model, few)
     with torch.no_grad():
         remark = squashed(model(few))
     if remark:
@@ -156,6 +163,7 @@ def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipp
         "median_first_success": statistics.median(first) if first else None,
         "largest_distance": float(table["distance"].max()),
         "not_finite": int(table["not_finite"].sum()) if "not_finite" in table else 0,
+        "no_gradient": int(table["no_gradient"].sum()) if "no_gradient" in table else 0,
         **spent(table, config, out),
     }
 
@@ -181,6 +189,28 @@ def _recorded(table: dict[str, Any]) -> dict[str, Any]:
         "recorded_success_rate": float(success.mean()),
         "recorded_interval_95": list(wilson(int(success.sum()), len(success))),
     }
+
+
+def drawn(table: dict[str, Any], eot: int | None, judge: int) -> dict[str, Any]:
+    """What a summary says of a random model: the rule, and how sure single draws are of it.
+
+    An image is told by its draws where the 95 % interval of the share that is wrong leaves out one half.
+    """
+    if eot is None:
+        return {}
+    wrong = [int(count) for count in table["wrong_draws"]]
+    intervals = [wilson(count, judge) for count in wrong]
+    return {
+        "eot": {
+            "draws": eot, "judge": judge,
+            "rule": f"broken where the mean logits of {judge} fresh draws say so; {eot} other draws are attacked",
+            "wrong_share": sum(wrong) / (judge * len(wrong)),
+            "wrong_interval_95": list(wilson(sum(wrong), judge * len(wrong))),
+            "mostly_wrong": sum(low > 0.5 for low, _ in intervals),
+            "mostly_right": sum(high < 0.5 for _, high in intervals),
+            "undecided": sum(low <= 0.5 <= high for low, high in intervals),
+        }
+    }  # fmt: skip
 
 
 def _unboxed(threat: Threat, folder: RunFolder) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from adrgd.errors import UsageError
 from adrgd.maximize import maximize
 from adrgd.objective import Score
 from adrgd.rows import column
+from adrgd.solution import Status
 from adrgd.solvers import Solver
 from adrgd.solvers.steps import Euclidean
 
@@ -36,12 +37,16 @@ HALVINGS = 12  # of the way back to the clean image
 
 
 class Found(NamedTuple):
-    """The nearest broken points x (B, ...), or the clean ones; the largest radii without any, and the passes spent."""
+    """The nearest broken points x (B, ...), or the clean ones; the largest radii without any, and the passes spent.
+
+    `moved` (B,) tells whether any gradient was not zero.
+    """
 
     x: Tensor
     failed: Tensor
     forwards: Tensor
     backwards: Tensor
+    moved: Tensor
 
 
 def search(case: Case, *, solver: Solver, steps: int, passes: int, seed: int) -> Found:
@@ -55,7 +60,7 @@ def search(case: Case, *, solver: Solver, steps: int, passes: int, seed: int) ->
     while len(rows := work.unfinished()):
         work.run(rows)
     work.restore() if work.counted else work.draw_in()
-    return Found(work.best, work.below, *work.spent)
+    return Found(work.best, work.below, work.spent[0], work.spent[1], work.moved)
 
 
 def least_passes(steps: int) -> int:
@@ -72,6 +77,7 @@ class _Search:
         below: (B,) the largest radius in which nothing was found.
         less: (B,) by which share the next radius is smaller than what was found.
         spent: (2, B) forward and backward passes.
+        moved: (B,) whether some run met a gradient that was not zero.
         dearest: passes of the run that took most.
         counted: radii are whole numbers.
     """
@@ -89,6 +95,7 @@ class _Search:
         self.below = torch.zeros_like(self.above)
         self.less = torch.full_like(self.above, LESS)
         self.dearest = least_passes(steps) - HALVINGS
+        self.moved = torch.zeros(len(clean), dtype=torch.bool, device=clean.device)
         self.spent = torch.zeros(2, len(clean), dtype=torch.int64, device=clean.device)
 
     def unfinished(self) -> Tensor:
@@ -114,6 +121,7 @@ class _Search:
         self.runs += 1
         spent = torch.stack([solution.forwards, solution.backwards])
         self.spent[:, rows] += spent
+        self.moved[rows[solution.status != Status.FLAT]] = True
         self.dearest = max(self.dearest, int(spent.sum(0).max()))
         self._keep(rows, solution.x, solution.reached)
         failed = ~solution.reached

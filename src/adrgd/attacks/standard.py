@@ -16,7 +16,7 @@ it is broken by more than rounding, so that what is found holds in other batches
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -77,6 +77,21 @@ class Standard:
             raise UsageError(f"expected a walk's share of the budget to be at least 0 and below 1, found {self.walk}")
         if self.budget < LEAST:
             raise UsageError(f"expected a budget of at least {LEAST} passes an image, found {self.budget}; raise it")
+
+    def shared(self, cost: int) -> Standard:
+        """The same within its budget, for a model of which a pass takes so many of a network inside.
+
+        Raises:
+            UsageError: that leaves too little.
+        """
+        if cost == 1:
+            return self
+        if self.budget < LEAST * cost:
+            raise UsageError(
+                f"expected a budget of at least {LEAST} times the {cost} draws that a pass takes, found {self.budget}; "
+                f"raise it to {LEAST * cost} or more"
+            )
+        return replace(self, budget=self.budget // cost, walk=0.0)
 
 
 @dataclass(frozen=True, eq=False)

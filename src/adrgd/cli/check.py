@@ -135,9 +135,9 @@ def _examples(report: Report, loaded: _Loader, advance: Callable[[int], None]) -
             )
         spec = options.model or subject.model
         images = loaded.data(options.data or subject.data, limit=subject.limit, offset=subject.offset)
-        single, double = loaded.model(spec, torch.float32), None
+        single, double = subject.judged(loaded.model(spec, torch.float32)), None
         try:
-            double = loaded.model(spec, torch.float64)
+            double = subject.judged(loaded.model(spec, torch.float64))
             double(images.images[:1].double())
         except (AdrgdError, RuntimeError) as error:
             double = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from adrgd import __version__
+from adrgd.cli.attack.subject import passing
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run
 from adrgd.cli.options import class_or_rule, cli, positive, usable_device
@@ -66,6 +67,12 @@ class Options:
     loss: str = "cross-entropy"
     """cross-entropy, margin, dlr or normalised-cross-entropy: what our solvers raise, and what all
     results are measured by."""
+    eot: int | None = None
+    """For random models: everybody attacks the mean over so many draws, each of which costs its passes."""
+    eot_judge: int = 100
+    """Fresh draws, over which the mean says which images are broken."""
+    straight_through: tuple[str, ...] = ()
+    """Calls of the models that pass the gradient straight through: of round, floor, ceil, trunc, sign."""
     require_gates: bool = False
     """Stop, instead of warning, where one of our gated solvers meets an activation that has no gate."""
     keep_going: bool = False
@@ -101,7 +108,8 @@ def evaluate(options: Options) -> int:
     device = usable_device(run.device)
     entrants = _entrants(options)
     images = load_data(options.data, limit=options.limit, offset=options.offset)
-    models = {spec: _load(spec, device, tuple(images.images.shape[1:]), options.trust) for spec in options.models}
+    loaded = {spec: _load(spec, device, tuple(images.images.shape[1:]), options.trust) for spec in options.models}
+    models = {spec: passing(model, options.straight_through) for spec, model in loaded.items()}
     out = run.folder("evaluate")
 
     def workers(spec: str) -> RayWorkers:
@@ -116,6 +124,7 @@ def evaluate(options: Options) -> int:
             norm=options.norm, target=class_or_rule(options.targeted), box=options.box, seed=run.seed, device=device,
             batch_size=options.batch_size, config=_config(options), resume=run.resume,
             require_gates=options.require_gates, workers=None if options.ray is None else workers,
+            eot=options.eot, eot_judge=positive(options.eot_judge, "eot-judge"),
             advance=lambda what, count: bar.update(task, advance=count, description=what),
         )  # fmt: skip
 
@@ -151,7 +160,8 @@ def _load(spec: str, device: str, shape: tuple[int, ...], trust: bool) -> Model:
 
 def _config(options: Options) -> dict[str, Any]:
     """What all cells share, besides what `run_matrix` is told; each cell adds its own."""
-    return {"adrgd": __version__, "data": options.data, "limit": options.limit, "offset": options.offset}
+    through = {"straight_through": list(options.straight_through)} if options.straight_through else {}
+    return {"adrgd": __version__, "data": options.data, "limit": options.limit, "offset": options.offset, **through}
 
 
 def _shown(summary: dict[str, Any]) -> list[RenderableType]:

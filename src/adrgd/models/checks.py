@@ -56,7 +56,8 @@ def check_model(module: nn.Module, x: Tensor, known: Tensor | None = None) -> No
     if gap > REPEAT_EPSILONS * epsilon:
         raise ModelError(
             f"expected the same logits from two calls on the same batch, found a difference of {gap:.2g} of the "
-            "largest; remove the randomness (noise, dropout, random crops) from the model"
+            "largest; remove the randomness (noise, dropout, random crops) from the model, or attack its mean over "
+            "draws by eot"
         )
     others = {"the first row is alone": (alone, logits[:1])}
     if known is not None:

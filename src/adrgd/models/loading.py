@@ -15,6 +15,7 @@ from adrgd import specs
 from adrgd.errors import ModelError
 from adrgd.models.architectures import ARCHITECTURES
 from adrgd.models.bundled import BUNDLED, bundled_models
+from adrgd.models.defended import DEFENCES, defended
 from adrgd.models.factory import FACTORY, load_factory
 from adrgd.models.layout import FIRST, LAST, ChannelsLast, to_first
 from adrgd.models.normalise import MEAN, STD, normalised
@@ -60,7 +61,9 @@ def load_model(
     Args:
         spec: where the network is, in one of these forms, each of which also takes `?mean=a,b,c&std=a,b,c` (one value
             or one for each channel) to normalise the input inside the model, `?output=NAME` or `?output=INDEX` for one
-            of several things that it returns, and `?layout=NHWC` for a network that has the channels last:
+            of several things that it returns, and `?layout=NHWC` for a network that has the channels last; all but a
+            factory take `?noise=`, `?dropout=on`, `?resize=`, `?levels=` and `?smooth=` as well, the defences of
+            `adrgd.defences`:
             `bundled:NAME`; `mnist-cnn?weights=FILE`, the architecture of the bundled models with other weights, or
             another of `ARCHITECTURES`;
             `FILE.onnx` or `FILE.onnx.gz`; `FILE.pt2`, saved by torch.export with a dynamic batch dimension;
@@ -83,6 +86,7 @@ def load_model(
         ((1, 28, 28), torch.Size([2, 10]))
     """
     base, query = specs.split_spec(spec, error=ModelError)
+    defences = {key: query.pop(key) for key in DEFENCES if key in query and not FACTORY.fullmatch(base)}
     try:
         loaded = _with_normalisation(_loader(base, spec, trust), base, query, spec)
     except OSError as error:  # a name that is too long, a folder in which one may not look
@@ -90,7 +94,8 @@ def load_model(
     loaded.module.requires_grad_(False)
     for part in loaded.module.modules():  # .eval() would do, but exported programs refuse the call
         part.training = False
-    found = replace(loaded, module=loaded.module.to(device=device, dtype=dtype))
+    module = defended(loaded.module.to(device=device, dtype=dtype), defences, spec)
+    found = replace(loaded, module=module)
     count = sum(part.numel() for part in found.module.parameters())
     logger.info("model %s: %d parameters, %s, on %s", spec, count, dtype, device)
     return found

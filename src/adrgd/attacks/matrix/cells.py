@@ -17,6 +17,7 @@ from adrgd.attacks.matrix.entrants import Entrant, Own
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.attacks.threat import Threat
 from adrgd.data import Images
+from adrgd.defences.expected import Expected
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,13 @@ class Cell:
         return f"{self.attack} on {self.model} at eps {self.eps:g}"
 
 
-def case_of(model: nn.Module, batch: Batch, threat: Threat, *, loss: str, seed: int, device: str) -> Case:
-    """The case of a batch, on a device."""
+def case_of(
+    model: nn.Module, batch: Batch, threat: Threat, *, loss: str, seed: int, device: str, eot_judge: int = 100
+) -> Case:
+    """The case of a batch, on a device; the mean of a random model is judged over fresh draws, `eot_judge` of them."""
     images, labels = batch.images.to(device), batch.labels.to(device)
-    return Case.of(model, images, labels, batch.index, threat, loss=loss, seed=seed)
+    judge = model.other(eot_judge) if isinstance(model, Expected) else None
+    return Case.of(model, images, labels, batch.index, threat, loss=loss, seed=seed, judge=judge)
 
 
 def run_cell(
@@ -56,6 +60,7 @@ def run_cell(
     advance: Callable[[int], None],
     notes: list[str],
     workers: Workers | None = None,
+    eot_judge: int = 100,
 ) -> dict[str, Any]:
     """Attack all batches that are not finished yet, and return the columns of the whole cell.
 
@@ -64,6 +69,7 @@ def run_cell(
         advance: told the number of images of each batch.
         notes: takes what was found damaged, and set aside.
         workers: what works on the batches of our own solvers; this process unless given.
+        eot_judge: see `case_of`.
 
     Raises:
         RunFolderError: the folder is damaged or holds something else.
@@ -75,15 +81,19 @@ def run_cell(
         advance(sum(map(len, batches)) - sum(map(len, waiting)))
 
         def case(batch: Batch) -> Case:
-            return case_of(model, batch, threat, loss=entrant.loss, seed=entrant.seed, device=device)
+            return case_of(
+                model, batch, threat, loss=entrant.loss, seed=entrant.seed, device=device, eot_judge=eot_judge
+            )
 
         if workers is None or not isinstance(entrant, Own):
             for batch in waiting:
                 folder.save(batch.start, entrant(case(batch)))
                 advance(len(batch))
         else:
-            attack = replace(entrant.attack, threat=threat)
-            with closing(workers(model, attack, waiting)) as results:
+            attack, inner = replace(entrant.attack, threat=threat), model
+            if isinstance(model, Expected) and isinstance(model.model, nn.Module):
+                inner = model.model
+            with closing(workers(inner, attack, waiting)) as results:
                 for batch, found in results:
                     folder.save(batch.start, entrant.judged(case(batch), found.to(device)))
                     advance(len(batch))

@@ -13,6 +13,7 @@ from adrgd.attacks.case import Case
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.matrix.judge import Checked, checked, judge
 from adrgd.attacks.standard import Standard, find_attacker
+from adrgd.defences.expected import Expected, passes_of
 from adrgd.errors import UsageError
 from adrgd.models.factory import parse_value
 from adrgd.objective import Score, better, find_loss
@@ -98,10 +99,10 @@ class Own:
         }
 
     def __call__(self, case: Case) -> Checked:
-        attack = dataclasses.replace(self.attack, threat=case.threat)
-        return self.judged(
-            case, attack_batch(case.model, case.clean, case.labels, attack, index=case.index, check=False)
-        )
+        attack, model = dataclasses.replace(self.attack, threat=case.threat), case.model
+        if attack.eot is not None and isinstance(model, Expected):
+            model = model.model  # draws of its own, from its own seed
+        return self.judged(case, attack_batch(model, case.clean, case.labels, attack, index=case.index, check=False))
 
     def judged(self, case: Case, result: AttackResult) -> Checked:
         """What was found of a case, by whoever worked on it, after it was looked at again."""
@@ -159,7 +160,7 @@ class Noise:
             x = torch.where(column(improved, clean), trial, x)
             best = Score(torch.where(improved, score.value, best.value), best.reached | score.reached)
             history.append(torch.maximum(score.value, history[-1]))
-        passes = torch.full((count,), self.points, device=clean.device)
+        passes = torch.full((count,), self.points * passes_of(case.model), device=clean.device)
         return checked(
             case, judge(case, x, best.reached), forwards=passes, backwards=torch.zeros_like(passes),
             seconds=time.perf_counter() - began, first_success=first, broken_after=first,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -32,9 +32,11 @@ from adrgd.attacks.matrix.entrants import Entrant, Own
 from adrgd.attacks.matrix.gradients import Usefulness, usefulness
 from adrgd.attacks.matrix.peers import Peer, check_peers, reason
 from adrgd.attacks.matrix.report import write_report
+from adrgd.attacks.prepare import say_if_fixed
 from adrgd.attacks.ray_workers import RayWorkers
 from adrgd.attacks.threat import LEAVES, Threat, of_box
 from adrgd.data import Images
+from adrgd.defences.expected import Expected
 from adrgd.errors import AdrgdError, RunFolderError, UsageError
 from adrgd.gates import Gating
 from adrgd.models.checks import check_model, probe, scale_of
@@ -67,6 +69,8 @@ def run_matrix(
     advance: Advance | None = None,
     require_gates: bool = False,
     workers: Callable[[str], RayWorkers] | None = None,
+    eot: int | None = None,
+    eot_judge: int = 100,
 ) -> dict[str, Any]:
     """Evaluate all models under all attacks at all radii, save everything under `out`, and return the summary.
 
@@ -82,6 +86,8 @@ def run_matrix(
         config: what else decides the results of all cells.
         require_gates: stop if an activation of a model has no gate under one of our own gated solvers.
         workers: what works on the batches of our own solvers, for the model of a name; this process unless given.
+        eot, eot_judge: of random models the mean over `eot` draws is attacked, by everybody, and the mean over
+            `eot_judge` fresh ones is judged; see `adrgd.attacks.Attack`.
 
     Raises:
         UsageError: two of a name, nothing to do, or a request that one of our own solvers cannot carry out.
@@ -91,6 +97,14 @@ def run_matrix(
     """
     given, images = len(images), attackable(images, target)
     models = {name: Logits(model) for name, model in models.items()}
+    single: Mapping[str, nn.Module] = models
+    if eot is not None:
+        single = {name: Expected(model, 1, seed) for name, model in models.items()}
+        models = {name: Expected(model, eot, seed) for name, model in models.items()}
+        entrants = [
+            replace(one, attack=replace(one.attack, eot=eot, eot_judge=eot_judge)) if isinstance(one, Own) else one
+            for one in entrants
+        ]
     boxed: dict[str, Any] = {} if box == "data" else {"box": box}
     threats = [Threat(norm=norm, eps=value, target=target, **of_box(boxed)) for value in eps]
     names = [entrant.name for entrant in entrants]
@@ -100,13 +114,15 @@ def run_matrix(
     check_peers(entrants)
     few = probe(images.images).to(device)
     scales: dict[str, str | None] = {}
-    for name, model in models.items():
+    for name, model in single.items():
         check_model(model, few)
+        if isinstance(model, Expected):
+            say_if_fixed(model, few)
         with torch.no_grad():
             logits = model(few)
         scales[name] = scale_of(logits)
         threats[0].targets(images.labels[:1].to(device), logits[:1], images.index[:1], seed)  # a class that there is
-    gates = _gates(models, entrants, few)
+    gates = _gates(single, entrants, few)
     if require_gates:
         for gating in gates.values():
             check_gates(gating)
@@ -115,6 +131,7 @@ def run_matrix(
         "norm": norm,
         "target": target,
         **boxed,
+        **({} if eot is None else {"eot": eot, "eot_judge": eot_judge}),
         "seed": seed,
         "batch_size": batch_size,
         "device": device,
@@ -136,7 +153,7 @@ def run_matrix(
                 cells[cell] = run_cell(
                     models[name], images, entrant, threat, out / "cells" / cell.folder, batch_size=batch_size,
                     config=shared | {"cell": asdict(cell), "settings": entrant.settings()}, device=device, advance=tell,
-                    notes=folder.notes, workers=helpers.get(name),
+                    notes=folder.notes, workers=helpers.get(name), eot_judge=eot_judge,
                 )  # fmt: skip
             except RunFolderError:
                 raise

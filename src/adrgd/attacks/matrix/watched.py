@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from adrgd.attacks.case import Case
 from adrgd.attacks.matrix.judge import inside
+from adrgd.defences.expected import passes_of
 
 POINTS = 101  # of a loss curve
 SEEN = 0.9  # the share of a run's queries that must be recognised for its loss curve to mean anything
@@ -33,7 +34,7 @@ class Watched(nn.Module):
         # libraries ask a model's parameters for its device, and some models have none
         self.place = nn.Parameter(torch.zeros(0, device=case.clean.device), requires_grad=False)
         self.forwards = self.backwards = self.recognised = 0
-        self.seconds = 0.0
+        self.seconds, self.cost = 0.0, passes_of(case.model)
         self.first = torch.full_like(case.labels, -1)
         self.losses = [case.loss(case.logits, case.goal)]
         self.training = False
@@ -44,7 +45,7 @@ class Watched(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.inner(x)
-        self.forwards += len(x)
+        self.forwards += len(x) * self.cost
         if logits.requires_grad:
             logits.register_hook(self._back)  # type: ignore[no-untyped-call]
         began = time.perf_counter()
@@ -54,14 +55,14 @@ class Watched(nn.Module):
         return logits
 
     def _back(self, gradient: Tensor) -> None:
-        self.backwards += len(gradient)
+        self.backwards += len(gradient) * self.cost
 
     def _look(self, x: Tensor, logits: Tensor) -> None:
         if x.shape != self.case.clean.shape:
             return
         within = inside(self.case, x)
         if within.all():
-            self.recognised += len(x)
+            self.recognised += len(x) * self.cost
         broken = within & self.case.broken(logits.argmax(1)) & (self.first < 0)
         self.first[broken] = -(-(self.forwards + self.backwards) // len(x))
         loss = self.case.loss(logits, self.case.goal)

@@ -19,7 +19,7 @@ class Options:
 
     model: str
     """bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.pt2, FILE.pt, timm:NAME, torchvision:NAME,
-    robustbench:NAME, hf:FOLDER or package.module:factory?weights=FILE; each also takes ?mean=..&std=..&layout=NHWC"""
+    robustbench:NAME, hf:FOLDER or package.module:factory?weights=FILE; each also takes ?mean=..&std=..&layout=NHWC and ?noise=.. or another defence"""
     data: str
     """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
     norm: Norm = "linf"
@@ -51,6 +51,12 @@ class Options:
     """Stop, instead of warning, when the solver is a gated one and an activation of the model has no gate."""
     keep_going: bool = False
     """Go on raising the loss of images that are broken already."""
+    eot: int | None = None
+    """For random models: attack the mean over so many draws, each of which costs its passes."""
+    eot_judge: int = 100
+    """Fresh draws, over which the mean says which images are broken."""
+    straight_through: tuple[str, ...] = ()
+    """Calls of the model that pass the gradient straight through: of round, floor, ceil, trunc, sign."""
     certify: float | None = None
     """Seconds for each image that stands, to prove that nothing in its ball breaks it (linf only)."""
     limit: int | None = None

@@ -36,7 +36,7 @@ def attack(options: Options, chosen: Chosen) -> int:
     attack = Attack(
         threat=threat, solver=solver, steps=positive(options.steps, "steps"),
         restarts=positive(options.restarts, "restarts"), loss=options.loss, seed=run.seed,
-        stop_at_success=not options.keep_going,
+        stop_at_success=not options.keep_going, eot=options.eot, eot_judge=options.eot_judge,
     )  # fmt: skip
     model, images = subject(options, device)
     workers = None
@@ -68,4 +68,5 @@ def _config(options: Options, attack: Attack, solver: Solver | Standard, device:
         "steps": attack.steps, "restarts": attack.restarts, "loss": attack.loss,
         "stop_at_success": attack.stop_at_success, "seed": attack.seed,
         **({} if options.certify is None else {"certify": options.certify}),
+        **({} if options.eot is None else {"eot": options.eot, "eot_judge": options.eot_judge}),
     }  # fmt: skip

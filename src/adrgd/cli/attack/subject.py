@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from adrgd import __version__
@@ -30,7 +31,16 @@ def subject(options: Options, device: str) -> tuple[Model, Images]:
             f"{options.model} takes inputs of shape {tuple(model.input_shape)}, but {options.data} holds images of "
             f"shape {tuple(images.images.shape[1:])}; choose a model and data that belong together"
         )
-    return model, images
+    return passing(model, options.straight_through), images
+
+
+def passing(model: Model, names: tuple[str, ...]) -> Model:
+    """The model with the calls of these names passing gradients straight through, if there are some."""
+    if not names:
+        return model
+    from adrgd.defences import StraightThrough
+
+    return replace(model, module=StraightThrough(model.module, names))
 
 
 def target(options: Options) -> Any:
@@ -51,6 +61,7 @@ def shared(options: Options, device: str) -> dict[str, Any]:
     return {
         "adrgd": __version__, "model": options.model, "data": options.data, "limit": options.limit,
         "offset": options.offset, "batch_size": options.batch_size, "device": device,
+        **({"straight_through": list(options.straight_through)} if options.straight_through else {}),
     }  # fmt: skip
 
 

@@ -29,7 +29,9 @@ def table(summary: dict[str, Any]) -> Table:
             "robust accuracy": f"{summary['robust_accuracy']:.4f}",
             **_certified(summary),
             "mean loss, clean -> adversarial": f"{summary['mean_clean_loss']:.4f} -> {summary['mean_loss']:.4f}",
+            **_random(summary),
             **({"ended early, not finite": f"{summary['not_finite']}"} if summary["not_finite"] else {}),
+            **({"without any gradient": f"{summary['no_gradient']}"} if summary["no_gradient"] else {}),
             "forward / backward passes": f"{summary['forward_passes']} / {summary['backward_passes']}",
             "seconds": f"{summary['seconds']:.1f}",
             "seed": f"{summary['seed']}",
@@ -57,6 +59,20 @@ def _certified(summary: dict[str, Any]) -> dict[str, str]:
         "broken / certified / undecided": f"{found['broken']} / {found['certified']} / {found['undecided']}"
         + (f"  ({why})" if why else ""),
         "robust accuracy, certified": f"{low:.4f} to {high:.4f}",
+    }
+
+
+def _random(summary: dict[str, Any]) -> dict[str, str]:
+    """What the draws of a random model say, one by one."""
+    found = summary.get("eot")
+    if found is None:
+        return {}
+    low, high = found["wrong_interval_95"]
+    return {
+        "rule": found["rule"],
+        "wrong draws": f"{found['wrong_share']:.4f}  ({low:.4f} to {high:.4f})",
+        "images mostly wrong / right / neither, 95 %": f"{found['mostly_wrong']} / {found['mostly_right']} / "
+        f"{found['undecided']}",
     }
 
 
