@@ -19,7 +19,8 @@ class Options:
 
     model: str
     """bundled:NAME, mnist-cnn?weights=FILE, FILE.onnx, FILE.pt2, FILE.pt, timm:NAME, torchvision:NAME,
-    robustbench:NAME, hf:FOLDER or package.module:factory?weights=FILE; each also takes ?mean=..&std=..&layout=NHWC and ?noise=.. or another defence"""
+    robustbench:NAME, hf:FOLDER or package.module:factory?weights=FILE; each also takes ?mean=..&std=..&layout=NHWC
+    and defences such as ?noise=.."""
     data: str
     """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
     norm: Norm = "linf"
