@@ -7,6 +7,7 @@ import io
 import json
 import pickle
 import struct
+import tarfile
 import warnings
 import zipfile
 from functools import cache
@@ -15,7 +16,10 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import safetensors.torch
+import scipy.io
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
@@ -160,6 +164,25 @@ def pictures() -> list[tuple[str, bytes]]:
         image.save(buffer, kind)
         made.append((ending, buffer.getvalue()))
     return made
+
+
+@cache
+def tables() -> dict[str, bytes]:
+    """The same pictures in a parquet file, an Arrow stream, a tar archive, a .pt and a .mat file."""
+    picture = pictures()[0][1]
+    table = pa.table({"image": [picture] * 3, "label": [0, 1, 2]})
+    made = {name: io.BytesIO() for name in ("parquet", "arrow", "tar", "pt", "mat")}
+    pq.write_table(table, made["parquet"])
+    with pa.ipc.new_stream(made["arrow"], table.schema) as stream:
+        stream.write_table(table)
+    with tarfile.open(fileobj=made["tar"], mode="w") as archive:
+        for name, content in (("a.png", picture), ("a.cls", b"1"), ("b.png", picture), ("b.cls", b"0")):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    torch.save({"images": torch.zeros(3, 1, 4, 4, dtype=torch.uint8), "labels": torch.arange(3)}, made["pt"])
+    scipy.io.savemat(made["mat"], {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[1], [10]])})
+    return {name: file.getvalue() for name, file in made.items()}
 
 
 PROPERTIES = (

@@ -48,7 +48,16 @@ def specs(draw: Random, folder: Path) -> None:
     """Spec strings of models, data, solvers, peers and operators."""
     known: list[tuple[Callable[[str], Any], tuple[str, ...]]] = [
         (load_model, ("bundled:mnist-pgd?mean=0.5&std=0.2", "mnist-cnn?weights=FILE", f"{folder}/a.onnx.gz", "a.pt2")),
-        (load_data, ("bundled:mnist", "mnist:FOLDER?split=train", "npz:a.npz?layout=NHWC", "folder:F?size=8&mode=L")),
+        (
+            load_data,
+            (
+                "bundled:mnist",
+                "mnist:FOLDER?split=train",
+                "npz:a.npz?layout=NHWC",
+                "folder:F?size=8&mode=L",
+                "parquet:F?image=a&label=b",
+            ),
+        ),
         (find_attacker, ("graduated", "adr:paper", "standard", "pgd-momentum")),
         (lambda text: Peer.named(text, loss="cross-entropy", seed=0), ("torchattacks:PGD?steps=3", "foolbox:LinfPGD")),
         (parse_operator, ("mask:0.5", "blur:1.5", "down:2", "gaussian:10", "block:0.25")),
@@ -237,6 +246,22 @@ def pictures(draw: Random, folder: Path) -> None:
     load_data(f"folder:{folder}{draw.choice(('', '?size=4', '?size=4&mode=L'))}")
 
 
+def tables(draw: Random, folder: Path) -> None:
+    """Parquet files, saved data sets, tar archives, tensors and .mat files."""
+    kind = draw.choice(list(files.tables()))
+    content = in_bytes(draw, files.tables()[kind])
+    if kind == "arrow":
+        (folder / "data.arrow").write_bytes(content)
+        state = '{"_data_files": [{"filename": "data.arrow"}], "_split": "test"}'
+        (folder / "state.json").write_text(in_words(draw, state) if draw.random() < 0.3 else state)
+    name = {"mat": "test_32x32.mat"}.get(kind, f"a.{kind}")
+    (folder / name).write_bytes(content)
+    words = {"parquet": "parquet", "arrow": "hf-datasets", "tar": "webdataset", "pt": "pt", "mat": "svhn"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        load_data(f"{words[kind]}:{folder if kind in ('arrow', 'mat') else folder / name}")
+
+
 def lists(draw: Random, folder: Path) -> None:
     """Lists of instances, and counterexamples."""
     text = "onnx,vnnlib,timeout\nonnx/a.onnx,vnnlib/a.vnnlib,116\nonnx/b.onnx.gz,vnnlib/b.vnnlib.gz,3.5\n"
@@ -309,5 +334,5 @@ KINDS: dict[str, Kind] = {
     "onnx": networks(files.networks, ("Tile", "Expand", "Loop", "If", "Resize")),
     "onnx-nodes": networks(files.nodes, ("Loop", "If", *sorted(OPERATORS))),
     "pt2": exported, "pt": scripted, "weights": weights, "npz": arrays, "idx": idx, "cifar": batches,
-    "images": pictures, "lists": lists, "run-folders": run_folders,
+    "images": pictures, "tables": tables, "lists": lists, "run-folders": run_folders,
 }  # fmt: skip

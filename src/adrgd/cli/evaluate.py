@@ -42,7 +42,8 @@ class Options:
     models: tuple[str, ...]
     """Models as `adrgd attack --model` takes them."""
     data: str
-    """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
+    """bundled:mnist; FOLDER after mnist:, cifar10:, cifar100:, svhn:, imagenet:, folder: or hf-datasets:, FILE after
+    npz: or pt:, either after parquet: or webdataset:"""
     eps: tuple[float, ...]
     """The largest perturbations."""
     norm: Norm = "linf"

@@ -33,8 +33,7 @@ class Options:
     model: tyro.conf.Positional[str]
     """As `adrgd attack --model` takes it."""
     data: str | None = None
-    """Images to look with: bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER. Random numbers in
-    [0, 1] unless given."""
+    """Images to look with, as `adrgd attack --data` takes them. Random numbers in [0, 1] unless given."""
     shape: tuple[int, ...] | None = None
     """The shape of one input, where neither the model nor --data tells: --shape 3 32 32."""
     device: str = "cpu"

@@ -26,7 +26,7 @@ class Options:
     """What to train, and how."""
 
     data: str
-    """mnist:FOLDER or cifar10:FOLDER (their training images), npz:FILE, folder:FOLDER, bundled:mnist."""
+    """Images as `adrgd attack --data` takes them; mnist:, cifar10:, cifar100: and svhn: mean their training images."""
     test: str | None = None
     """Images to be judged by; the test images of --data, or --data itself where it has none."""
     model: str = "mnist-cnn"

@@ -4,36 +4,47 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from adrgd import specs
-from adrgd.data.cifar import read_cifar10
+from adrgd.data.cifar import read_cifar10, read_cifar100
 from adrgd.data.folder import read_folder
 from adrgd.data.idx import read_mnist
 from adrgd.data.images import Images, Raw, Span, finish
 from adrgd.data.npz import read_arrays, read_npz
+from adrgd.data.picture import KEYS
 from adrgd.errors import DataError
 
 __all__ = ["Images", "load_data"]
 
 logger = logging.getLogger(__name__)
 
-FORMS = "bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"
+FORMS = (
+    "bundled:mnist, mnist:FOLDER, cifar10:FOLDER, cifar100:FOLDER, svhn:FOLDER, imagenet:FOLDER, folder:FOLDER, "
+    "npz:FILE, pt:FILE, parquet:FILE or FOLDER, hf-datasets:FOLDER, webdataset:FILE or FOLDER"
+)
 
 
-def load_data(spec: str, *, limit: int | None = None, offset: int = 0) -> Images:
+def load_data(spec: Any, *, limit: int | None = None, offset: int = 0) -> Images:
     """Load labelled images.
 
     Args:
-        spec: where they are, in one of these forms:
+        spec: where they are, in one of the forms below; or a `Dataset` or `DataLoader` of torch, or a pair of arrays
+            (images, labels), bytes or in [0, 1], which are gathered:
             `bundled:mnist`, the first 500 test images of MNIST;
             `mnist:FOLDER`, IDX files, also compressed, with `?split=train` or `?split=test` (the default);
-            `cifar10:FOLDER`, cifar10.npz or the original batches, with `?split=` likewise;
-            `npz:FILE`, arrays `images` and `labels` (or `x` and `y`): uint8, or floating-point in [0, 1], with
-            `?layout=NHWC` or `?layout=NCHW` where the shape leaves that open;
-            `folder:FOLDER`, a sub-folder of image files for each class, with `?size=N` to resize the shorter side to N
-            pixels and cut out the centre, and `?mode=L` for grey instead of RGB; damaged files are skipped, named in a
-            warning, and kept in mind in `Images.skipped`.
+            `cifar10:FOLDER`, cifar10.npz or the original batches, `cifar100:FOLDER` (`?labels=coarse`) and
+            `svhn:FOLDER` (extra `[data]`), with `?split=` likewise;
+            `npz:FILE` and `pt:FILE`, arrays or tensors `images` and `labels` (or `x` and `y`): uint8, or floating-point
+            in [0, 1], with `?layout=NHWC` or `?layout=NCHW` where the shape leaves that open;
+            `folder:FOLDER`, a sub-folder of image files for each class; `imagenet:FOLDER`, ILSVRC2012 with the labels
+            of published networks; `parquet:FILE` or a folder of them, and `hf-datasets:FOLDER`, of `save_to_disk`
+            (`?split=`, `?image=COLUMN&label=COLUMN`); `webdataset:FILE.tar` or a folder of them. All of these take
+            `?size=N` to cut N x N pixels out of the centre, `?resize=M` to bring the shorter side to M before that (N
+            unless given), and `?mode=L` for grey instead of RGB. Damaged images are skipped, named in a warning, and
+            kept in mind in `Images.skipped`.
         limit: how many images at most; all of them by default.
         offset: how many images of the data set to pass over first.
 
@@ -48,6 +59,10 @@ def load_data(spec: str, *, limit: int | None = None, offset: int = 0) -> Images
     """
     if offset < 0 or (limit is not None and limit < 1):
         raise DataError(f"expected offset >= 0 and limit >= 1, found offset {offset} and limit {limit}; correct them")
+    if not isinstance(spec, str):
+        from adrgd.data.objects import from_object  # a data set of torch's takes a while to be imported
+
+        return from_object(spec, limit=limit, offset=offset)
     base, query = specs.split_spec(spec, error=DataError)
     kind, colon, place = base.partition(":")
     if kind not in _READERS or not colon or not place:
@@ -72,12 +87,31 @@ def _read_bundled(name: Path, query: Mapping[str, str], span: Span) -> Raw:
     return Raw(arrays["images"][:, None], arrays["labels"], names=tuple("0123456789"))
 
 
+TABLE = ("split", "image", "label")
 Reader = Callable[[Path, Mapping[str, str], Span], Raw]
+
+
+def _later(module: str, name: str) -> Reader:
+    """A reader whose libraries are imported when it is asked for."""
+
+    def read(path: Path, query: Mapping[str, str], span: Span) -> Raw:
+        reader: Reader = getattr(import_module(f"adrgd.data.{module}"), name)
+        return reader(path, query, span)
+
+    return read
+
 
 _READERS: dict[str, tuple[tuple[str, ...], Reader]] = {
     "bundled": ((), _read_bundled),
     "mnist": (("split",), read_mnist),
     "cifar10": (("split",), read_cifar10),
+    "cifar100": (("split", "labels"), read_cifar100),
+    "svhn": (("split",), _later("svhn", "read_svhn")),
+    "imagenet": (("split", *KEYS), _later("imagenet", "read_imagenet")),
     "npz": (("layout",), read_npz),
-    "folder": (("size", "mode"), read_folder),
+    "pt": (("layout",), _later("tensors", "read_tensors")),
+    "folder": (KEYS, read_folder),
+    "parquet": ((*TABLE, *KEYS), _later("parquet", "read_parquet")),
+    "hf-datasets": ((*TABLE, *KEYS), _later("arrow", "read_saved")),
+    "webdataset": (KEYS, _later("webdataset", "read_webdataset")),
 }

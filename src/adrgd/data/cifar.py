@@ -1,13 +1,13 @@
-"""CIFAR-10, as arrays in one file or as the batches that its authors publish."""
+"""CIFAR-10, as arrays in one file or as the batches that its authors publish, and CIFAR-100 as these."""
 
 from __future__ import annotations
 
 import codecs
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from adrgd import reading
 from adrgd.data.images import Array, Raw, Span, choice
 from adrgd.data.npz import read_arrays
 from adrgd.errors import DataError
+
+T = TypeVar("T")
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
@@ -77,6 +79,21 @@ def read_cifar10(folder: Path, query: Mapping[str, str], span: Span) -> Raw:
     raise DataError(f"expected cifar10.npz or {wanted[0]} in {str(folder)!r}, found neither; check the folder")
 
 
+def read_cifar100(folder: Path, query: Mapping[str, str], span: Span) -> Raw:
+    """Read the files train or test and meta, in a folder or in its cifar-100-python; `?labels=coarse` for the twenty
+    groups of classes."""
+    del span
+    split = choice(query, "split", ("train", "test"), "test") or "test"
+    which = choice(query, "labels", ("fine", "coarse"), "fine")
+    for place in (folder, folder / "cifar-100-python"):
+        if (place / split).is_file() and (place / "meta").is_file():
+            images, labels = _read_batch(place / split, f"{which}_labels".encode(), "CIFAR-100")
+            return Raw(images, labels, names=_names(place / "meta", f"{which}_label_names".encode()))
+    raise DataError(
+        f"expected the files {split} and meta of CIFAR-100 in {str(folder)!r}, found none; check the folder"
+    )
+
+
 def _read_batches(paths: list[Path], span: Span) -> Raw:
     del span
     parts = [_read_batch(path) for path in paths]
@@ -84,15 +101,27 @@ def _read_batches(paths: list[Path], span: Span) -> Raw:
     return Raw(images, np.concatenate([labels for _, labels in parts]), names=NAMES)
 
 
-def _read_batch(path: Path) -> tuple[Array, Array]:
+def _read_batch(path: Path, labels: bytes = b"labels", kind: str = "CIFAR-10") -> tuple[Array, Array]:
+    def taken(content: Any) -> tuple[Array, Array]:
+        return content[b"data"].array.reshape(-1, 3, 32, 32), np.asarray(content[labels], dtype=np.int64)
+
+    return _read(path, f"a batch of {kind}", taken)
+
+
+def _names(path: Path, key: bytes) -> tuple[str, ...]:
+    def taken(content: Any) -> tuple[str, ...]:
+        return tuple(name.decode("ascii") for name in content[key])
+
+    return _read(path, "the names of CIFAR-100's classes", taken)
+
+
+def _read(path: Path, what: str, taken: Callable[[Any], T]) -> T:
+    """What is taken from the content of a pickle."""
     try:
-        content = _ArraysOnly(io.BytesIO(reading.read_bytes(path, "arrays")), encoding="bytes").load()
-        images, labels = content[b"data"].array, content[b"labels"]
-        return images.reshape(-1, 3, 32, 32), np.asarray(labels, dtype=np.int64)
+        return taken(_ArraysOnly(io.BytesIO(reading.read_bytes(path, "arrays")), encoding="bytes").load())
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise DataError(
-            f"expected a batch of CIFAR-10 in {str(path)!r}, found a file that cannot be read as one ({error}); get "
-            "it again"
+            f"expected {what} in {str(path)!r}, found a file that cannot be read as one ({error}); get it again"
         ) from error
 
 

@@ -17,9 +17,11 @@ UNSIGNED_BYTES = 0x08
 
 
 def read_mnist(folder: Path, query: Mapping[str, str], span: Span) -> Raw:
-    """Read a folder with the four files of MNIST, or of a data set in the same files."""
+    """Read a folder with the four files of MNIST, or of a data set in the same files; torchvision keeps them in
+    raw, below the name of the data set."""
     del span
     prefix = {"train": "train", "test": "t10k"}[choice(query, "split", ("train", "test"), "test") or "test"]
+    folder = next((one for one in (folder / "MNIST" / "raw", folder / "raw") if one.is_dir()), folder)
     images, labels = read_idx(_find(folder, prefix, "images", 3), 3), read_idx(_find(folder, prefix, "labels", 1), 1)
     return Raw(images[:, None], labels, names=tuple("0123456789"))
 

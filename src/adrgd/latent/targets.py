@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from adrgd.data import load_data
-from adrgd.data.folder import decode_image, image_files
+from adrgd.data.picture import decode_image, image_files
 from adrgd.errors import DataError
 
 

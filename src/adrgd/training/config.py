@@ -22,7 +22,7 @@ ATTACKS: dict[str, Callable[[int], Solver] | None] = {
 }
 """The solver of each training attack, by its number of iterations."""
 
-SPLIT = ("mnist:", "cifar10:")  # data sets that come in a training and a test part
+SPLIT = ("mnist:", "cifar10:", "cifar100:", "svhn:")  # data sets that come in a training and a test part
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,8 @@ class Options:
     robustbench:NAME, hf:FOLDER or package.module:factory?weights=FILE; each also takes ?mean=..&std=..&layout=NHWC
     and defences such as ?noise=.."""
     data: str
-    """bundled:mnist, mnist:FOLDER, cifar10:FOLDER, npz:FILE, folder:FOLDER"""
+    """bundled:mnist; FOLDER after mnist:, cifar10:, cifar100:, svhn:, imagenet:, folder: or hf-datasets:, FILE after
+    npz: or pt:, either after parquet: or webdataset:"""
     norm: Norm = "linf"
     """How the size of a perturbation is measured; l0 counts the pixels that change."""
     eps: float | None = None
