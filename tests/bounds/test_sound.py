@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from adrgd.bounds.backward import Boxes, backward, goal
 from adrgd.bounds.lines import Interval, forward
+from adrgd.bounds.margins import Margins
 from adrgd.bounds.network import Matrices, Network, values_of
 from adrgd.bounds.reading import read_network
-from adrgd.bounds.refine import refine
+from adrgd.bounds.refine import intervals_of, refine
 from adrgd.bounds.relaxation import relax
 from adrgd.bounds.rounding import rounding_slack
 from adrgd.bounds.slopes import tighten
@@ -18,14 +21,18 @@ from adrgd.bounds.slopes import tighten
 ACTIVATIONS = [nn.ReLU(), nn.LeakyReLU(0.3), nn.Sigmoid(), nn.Tanh(), nn.Hardtanh(), nn.ReLU6()]
 
 
-def network_of(activation: nn.Module, seed: int) -> Matrices:
+def module_of(activation: nn.Module, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     net = nn.Sequential(
         nn.Linear(3, 8), activation, nn.Linear(8, 7), activation, nn.Linear(7, 6), activation, nn.Linear(6, 2)
     )
     for parameter in net.parameters():
         parameter.data *= 2.5
-    found = read_network(net.double().requires_grad_(False), torch.zeros(1, 3))
+    return net.double().requires_grad_(False)
+
+
+def network_of(activation: nn.Module, seed: int) -> Matrices:
+    found = read_network(module_of(activation, seed), torch.zeros(1, 3))
     assert isinstance(found, Matrices)
     return found
 
@@ -93,6 +100,46 @@ def test_no_point_is_outside(activation: nn.Module, width: float) -> None:
             assert (linear.value[:, None] <= line + margin).all()
         if width == 0:
             assert torch.allclose(better.value, exact.amin(1), atol=1e-8)
+
+
+@pytest.mark.parametrize("width", [0.0, 0.05, 0.5])
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda module: type(module).__name__)
+def test_no_point_is_outside_of_bounds_in_either_precision(activation: nn.Module, width: float) -> None:
+    for seed in range(3):
+        double = read_network(module_of(activation, seed), torch.zeros(1, 3), entries=0)
+        single, box = double.single(), boxes_of(width).take(torch.tensor([seed]))
+        assert single.dtype == torch.float32
+        points = points_of(box)
+        seen = pre_activations(double, points)
+        rows = torch.randn(1, 4, 2, dtype=torch.float64)
+        on_inputs = torch.randn(1, 4, 3, dtype=torch.float64)
+        exact = torch.einsum("brk,pk->bpr", rows, values_of(double, points[0]))
+        exact = exact + torch.einsum("brn,bpn->bpr", on_inputs, points)
+        found = {}
+        for network, steps in ((double, 0), (single, 0), (single, 3)):
+            intervals = last(intervals_of(double, network, box, steps=steps))
+            assert hold(intervals, seen)
+            relaxations = [relax(*part) for part in zip(network.curves, *zip(*intervals, strict=True), strict=True)]
+            relaxations = [relaxation.to(network.dtype) for relaxation in relaxations]
+            margins = Margins(network, box.lower, box.upper).extend(intervals)
+            wanted = goal(network, 3, rows, torch.zeros(1, 4, dtype=torch.float64), on_inputs, margins)
+            linear, _ = tighten(network, wanted, relaxations, box, steps=3, margins=margins)
+            assert (torch.einsum("brn,bpn->bpr", linear.slope, points) + linear.offset[:, None] <= exact).all()
+            assert (linear.value[:, None] <= exact).all()
+            found[network.dtype, steps] = linear.value
+        torch.testing.assert_close(found[torch.float64, 0], found[torch.float32, 0], atol=0.02, rtol=0.02)
+        if width == 0:
+            torch.testing.assert_close(found[torch.float64, 0], exact.amin(1), atol=1e-8, rtol=0)
+
+
+def last(pieces: Generator[None, None, list[Interval]]) -> list[Interval]:
+    """What a generator returns."""
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as ended:
+            found: list[Interval] = ended.value
+            return found
 
 
 def test_lines_of_one_neuron_touch_relu() -> None:

@@ -20,4 +20,4 @@ def test_no_verdict_is_wrong(start: int, proofs: ModuleType) -> None:
     for seed in range(start, start + 7):
         said = proofs.verdicts(seed, 0.2)
         if said:
-            assert {said["inputs"], said["neurons"]} <= {said["truth"], "undecided"}, seed
+            assert {said[way] for way in proofs.WAYS} <= {said["truth"], "undecided"}, seed

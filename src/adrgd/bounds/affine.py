@@ -9,6 +9,7 @@ terms: what rounding errors are measured against.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -66,19 +67,29 @@ class Affine(TorchFunctionMode):
 
     Attributes:
         absolute: run with absolute values instead.
-        roundings: a bound on the number of roundings that any result carries.
+        dtype: what results have to be in.
     """
 
-    def __init__(self, *, absolute: bool = False) -> None:
+    def __init__(self, *, absolute: bool = False, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
-        self.absolute, self.roundings = absolute, 0
+        self.absolute, self.dtype = absolute, dtype
         self.varying: dict[int, Tensor] = {}
+        self.depth: dict[int, tuple[int, int]] = {}
+        self.calls = 0
         self.paused = False
 
-    def vary(self, tensor: Tensor) -> Tensor:
-        """Note that a tensor depends on the input."""
-        self.varying[id(tensor)] = tensor
+    def vary(self, tensor: Tensor, depth: tuple[int, int] = (0, 0)) -> Tensor:
+        """Note that a tensor depends on the input, and the roundings on the way from the last activation and back."""
+        self.varying[id(tensor)], self.depth[id(tensor)] = tensor, depth
         return tensor
+
+    def roundings(self, tensor: Tensor) -> tuple[int, int]:
+        """Bounds on the number of roundings in any term of it, and in any term of the transposed map.
+
+        That one adds up what follows from a tensor, which is used by no more calls than there are.
+        """
+        there, back = self.depth[id(tensor)]
+        return there, back + self.calls
 
     def varies(self, tensor: Tensor) -> bool:
         """Whether a tensor depends on the input."""
@@ -110,17 +121,21 @@ class Affine(TorchFunctionMode):
         moving = [one for one in given if self.varies(one)]
         if not moving:
             return func(*args, **kwargs)
+        constant = [one for one in given if not self.varies(one)]
         if self.absolute and name not in ASKS:
             answer = self._in_absolute_values(name, func, args, kwargs)
         else:
             answer = func(*args, **kwargs)
         made = list(tensors(answer))
         self._check(name, moving, args, kwargs, asked=not made)
-        self.roundings += ROUNDINGS + self._terms(name, moving, given, made) if name not in MOVES else 0
+        self.calls += 1
+        before = [self.depth[id(one)] for one in moving]
+        more = _terms(name, moving, constant, made, args, kwargs)
+        there, back = (max(numbers) + ROUNDINGS + more[k] for k, numbers in enumerate(zip(*before, strict=True)))
         for one in made:
-            if one.dtype != torch.float64:
+            if one.dtype != self.dtype:
                 raise NoBoundsError(f"bounds need double precision throughout, found a result in {one.dtype} ({name})")
-            self.vary(one)
+            self.vary(one, (there, back))
         return answer
 
     def _check(self, name: str, moving: list[Tensor], args: Any, kwargs: dict[str, Any], *, asked: bool) -> None:
@@ -172,16 +187,53 @@ class Affine(TorchFunctionMode):
             return type(value)(self._positive(one, numbers) for one in value)
         return value
 
-    def _terms(self, name: str, moving: list[Tensor], given: list[Tensor], made: list[Tensor]) -> int:
-        """How many numbers are added up in one of the results, at most."""
-        if name in PRODUCTS:
-            return max(
-                (one.numel() // max(1, min(one.shape)) for one in given if not self.varies(one) and one.ndim > 1),
-                default=max(one.shape[-1] for one in given if one.ndim),
-            )
-        if name in SUMS and made:
-            return moving[0].numel() // max(1, made[0].numel()) + 1
-        return 0
+
+def _terms(
+    name: str, moving: list[Tensor], constant: list[Tensor], made: list[Tensor], args: Any, kwargs: dict[str, Any]
+) -> tuple[int, int]:
+    """How many numbers are added up in one of the results, and in one of the transposed call's, at most."""
+    if name in PRODUCTS:
+        return _factors(name, moving, [one for one in constant if one.ndim > 1], args, kwargs)
+    if not made:
+        return 0, 0
+    sizes = [max(1, one.numel()) for one in (moving[0], made[0])]
+    most = max(sizes) // min(sizes)
+    if name in ("cumsum", "index_select") or (name == "__getitem__" and constant):
+        most = max(sizes)
+    elif name == "pad":
+        most += int((1 + sum(map(abs, args[1] if len(args) > 1 else kwargs["pad"]))) ** 2)
+    elif name.startswith("avg_pool"):
+        window: Any = args[1] if len(args) > 1 else kwargs["kernel_size"]
+        widest = int(max(window)) if isinstance(window, tuple | list) else int(window)
+        most += int(widest ** (moving[0].ndim - 1))
+    elif name in SUMS or name == "interpolate":
+        most *= 8
+    return most, most
+
+
+def _factors(
+    name: str, moving: list[Tensor], constant: list[Tensor], args: Any, kwargs: dict[str, Any]
+) -> tuple[int, int]:
+    """The same of a product."""
+    if name.startswith("conv") and constant:
+        # weights (out, in of the group, places), or those of a transposed convolution (in, out of the group, places)
+        shape, size = constant[0].shape, constant[0].numel()
+        stride = _option(args, kwargs, 3, "stride", 1)
+        strides = tuple(stride) if isinstance(stride, tuple | list) else (stride,)
+        strides = strides * (len(shape) - 2) if len(strides) == 1 else strides
+        apart = math.prod(-(-length // step) for length, step in zip(shape[2:], strides, strict=True))
+        if name.startswith("conv_transpose"):
+            return shape[0] * apart, size // shape[0]
+        return size // shape[0], shape[0] * apart
+    if name == "linear" and constant:
+        return constant[0].shape[1], constant[0].shape[0]
+    if name in ("matmul", "mm", "__matmul__") and constant and args[-1] is constant[-1]:
+        return constant[-1].shape[-2], constant[-1].shape[-1]
+    most = max(
+        (one.numel() // max(1, min(one.shape)) for one in constant),
+        default=max((one.shape[-1] for one in moving if one.ndim), default=1),
+    )
+    return most, most
 
 
 def tensors(values: Any) -> Iterator[Tensor]:

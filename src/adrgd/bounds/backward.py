@@ -12,8 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from adrgd.bounds.margins import Margins
 from adrgd.bounds.network import Network
 from adrgd.bounds.relaxation import Relaxation
+
+UNIT_ROUNDOFF = 2.0**-53
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class LinearBound:
     """slope x + offset <= what was asked for, for all x in the box, and the least value of that over the box.
 
     Attributes:
-        value: (boxes, rows), rounding not yet taken off.
+        value: (boxes, rows), what rounding can be worth not yet taken off, unless there were margins.
         slope: (boxes, rows, inputs).
         offset: (boxes, rows).
     """
@@ -95,19 +98,31 @@ class Goal:
         return Goal(self.stage, {source: part[rows] for source, part in self.parts.items()}, self.offset[rows])
 
 
-def goal(network: Network, stage: int, rows: Tensor, offset: Tensor, on_inputs: Tensor | None = None) -> Goal:
+def goal(
+    network: Network, stage: int, rows: Tensor, offset: Tensor, on_inputs: Tensor | None = None,
+    margins: Margins | None = None,
+) -> Goal:  # fmt: skip
     """rows y + on_inputs x + offset of a stage's results y and the network's input x, all (boxes, rows, ...)."""
-    parts = dict(network.pull(stage, rows))
+    parts = dict(network.pull(stage, rows.to(network.dtype)))
+    total = offset + rows @ network.constants[stage]
+    if margins is not None:
+        total = total - rows.abs() @ margins.steps[stage] - 4 * UNIT_ROUNDOFF * offset.abs()
     if on_inputs is not None:
-        parts[0] = parts[0] + on_inputs if 0 in parts else on_inputs
-    return Goal(stage, parts, offset + rows @ network.constants[stage])
+        cast = on_inputs.to(network.dtype)
+        parts[0] = parts[0] + cast if 0 in parts else cast
+        if margins is not None:
+            total = total - on_inputs.abs() @ margins.given
+    return Goal(stage, parts, total)
 
 
-def both_sides(network: Network, stage: int, chosen: Tensor) -> Goal:
+def both_sides(network: Network, stage: int, chosen: Tensor, margins: Margins | None = None) -> Goal:
     """The results with the numbers `chosen` (boxes, rows), and then the same again with the opposite sign."""
     offset = network.constants[stage][chosen]
     parts = {source: torch.cat([part, -part], 1) for source, part in network.pick(stage, chosen).items()}
-    return Goal(stage, parts, torch.cat([offset, -offset], 1))
+    offset = torch.cat([offset, -offset], 1)
+    if margins is not None:
+        offset = offset - margins.steps[stage][chosen].repeat(1, 2)
+    return Goal(stage, parts, offset)
 
 
 Coefficients = list[Tensor | None]
@@ -122,6 +137,7 @@ def backward(
     *,
     slopes: Mapping[int, Tensor] | None = None,
     tilts: Mapping[int, Tensor] | None = None,
+    margins: Margins | None = None,
 ) -> tuple[LinearBound, Coefficients]:
     """Lower bounds of linear functions over boxes.
 
@@ -130,6 +146,7 @@ def backward(
         slopes: (boxes, rows, neurons) lower slopes to use instead, for some layers.
         tilts: (boxes, rows, neurons) numbers to add to the coefficients of a layer's pre-activations: multipliers of
             what is known of their signs.
+        margins: of this network, to take off what rounding can be worth.
     """
     total, gathered = wanted.offset, dict(wanted.parts)
     coefficients: Coefficients = [None] * len(network.sizes)
@@ -145,16 +162,28 @@ def backward(
         negative = rows.clamp(max=0)
         positive = rows - negative
         lower_slope = relaxation.lower_slope[:, None] if slopes is None or layer not in slopes else slopes[layer]
-        total = total + torch.bmm(negative, relaxation.upper_offset[:, :, None])[:, :, 0]
+        total = total + _dot(negative, relaxation.upper_offset)
         if relaxation.lower_offset is not None:
-            total = total + torch.bmm(positive, relaxation.lower_offset[:, :, None])[:, :, 0]
+            total = total + _dot(positive, relaxation.lower_offset)
+        if margins is not None:
+            total = total - _dot(rows.abs(), margins.lines[layer].expand(len(rows), -1))
         before = torch.addcmul(positive * lower_slope, negative, relaxation.upper_slope[:, None])
         if tilt is not None:
             before = before + tilt
-        total = total + before @ network.constants[layer]
+        total = total + _dot(before, network.constants[layer].expand(len(rows), -1))
+        if margins is not None:
+            total = total - _dot(before.abs(), margins.steps[layer].expand(len(rows), -1))
         for source, part in network.pull(layer, before).items():
             gathered[source] = gathered[source] + part if source in gathered else part
     slope = gathered.get(0)
     if slope is None:
         slope = total.new_zeros(*total.shape, network.inputs)
+    slope = slope.to(torch.float64)
+    if margins is not None:
+        total = total - _dot(slope.abs(), margins.inputs.expand(len(slope), -1))
     return LinearBound(boxes.least(slope, total), slope, total), coefficients
+
+
+def _dot(rows: Tensor, numbers: Tensor) -> Tensor:
+    """(boxes, rows, size) times (boxes, size), added up in double precision."""
+    return torch.bmm(rows.to(torch.float64), numbers[:, :, None].to(torch.float64))[:, :, 0]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from adrgd.bounds.backward import Boxes, Coefficients, Goal, LinearBound, backward
+from adrgd.bounds.margins import Margins
 from adrgd.bounds.network import Network
 from adrgd.bounds.relaxation import Relaxation
 from adrgd.bounds.slopes import along_lines
@@ -45,10 +46,6 @@ class Multipliers:
         """What to add to the coefficients of pre-activations."""
         return {layer: side[:, None] * self.weights[layer] for layer, side in self.sides.items()}
 
-    def slack(self, stages: tuple[Tensor, ...]) -> Tensor:
-        """(parts, rows) what rounding can move a bound by through them, at most."""
-        return sum(((self.weights[layer] @ stages[layer]) for layer in self.sides), start=torch.zeros(()))
-
 
 class _Adam:
     """Steps of about one unit along gradients, coordinate by coordinate."""
@@ -70,24 +67,25 @@ def optimise(
     relaxations: Sequence[Relaxation],
     boxes: Boxes,
     chosen: Multipliers,
-    slack: tuple[Tensor, ...],
+    margins: Margins | None,
     *,
     steps: int,
     enough: Tensor,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[LinearBound, Coefficients]:
-    """Raise lower bounds of linear functions by `chosen`, which is changed; the best bounds, slack of multipliers off.
+    """Raise lower bounds of linear functions by `chosen`, which is changed; the best bounds.
 
     Args:
+        margins: what rounding is worth, to be taken off the bounds.
         enough: (parts, rows) values from which on a bound is high enough.
         stop: asked before each step.
     """
     slope_steps, weight_steps = _Adam(), _Adam()
     best: LinearBound | None = None
     for t in range(steps + 1):
-        linear, coefficients = backward(network, wanted, relaxations, boxes, slopes=chosen.slopes, tilts=chosen.tilts())
-        lost = chosen.slack(slack)
-        linear = LinearBound(linear.value - lost, linear.slope, linear.offset - lost)
+        linear, coefficients = backward(
+            network, wanted, relaxations, boxes, slopes=chosen.slopes, tilts=chosen.tilts(), margins=margins
+        )
         best = linear if best is None else best.better_of(linear)
         if t == steps or stop() or bool((best.value > enough).any(1).all()):
             break

@@ -2,7 +2,8 @@
 
 A map takes the network's input and the outputs of all layers before it, so that any skip connection is one. What
 feeds a map is its *source*: 0 is the network's input, j the output of layer j - 1; stage k leads to the pre-activations
-of layer k, the last stage to the network's outputs. Everything is in float64, and every example is one flat row.
+of layer k, the last stage to the network's outputs. Everything is in float64, or its maps in float32 where that is
+quicker, and every example is one flat row.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class Network(Protocol):
         inputs, outputs: how many numbers an example has.
         curves, sizes: the activation of each layer, and its number of neurons.
         constants: of each stage, what it gives when all its sources are zero: (size,).
-        roundings: of each stage, a bound on the number of roundings in any term of it.
+        roundings: of each stage, bounds on the number of roundings in any term of it, from its sources on, and in any
+            term of the transposed map.
+        dtype: of what its maps take and give; constants are in float64.
     """
 
     @property
@@ -43,7 +46,9 @@ class Network(Protocol):
     @property
     def constants(self) -> tuple[Tensor, ...]: ...
     @property
-    def roundings(self) -> tuple[int, ...]: ...
+    def roundings(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def dtype(self) -> torch.dtype: ...
 
     def pull(self, stage: int, rows: Tensor) -> Mapping[int, Tensor]:
         """Linear functions of a stage's results, rows (..., size), as linear functions of each of its sources."""
@@ -57,6 +62,9 @@ class Network(Protocol):
     def reach(self, x: Tensor, act: Act, stage: int | None = None) -> Tensor:
         """The same with the absolute values of all constants of the maps."""
 
+    def single(self) -> Network:
+        """The same network with its maps in float32; itself where that would gain nothing."""
+
 
 @dataclass(frozen=True)
 class Matrices:
@@ -67,9 +75,10 @@ class Matrices:
     curves: tuple[Curve, ...]
     sizes: tuple[int, ...]
     constants: tuple[Tensor, ...]
-    roundings: tuple[int, ...]
+    roundings: tuple[tuple[int, int], ...]
     parts: tuple[Mapping[int, Tensor], ...]
     absolute: tuple[Mapping[int, Tensor], ...]
+    dtype = torch.float64
 
     def pull(self, stage: int, rows: Tensor) -> Mapping[int, Tensor]:
         return {source: rows @ matrix for source, matrix in self.parts[stage].items()}
@@ -82,6 +91,9 @@ class Matrices:
 
     def reach(self, x: Tensor, act: Act, stage: int | None = None) -> Tensor:
         return self._walk(x, act, stage, self.absolute, tuple(constant.abs() for constant in self.constants))
+
+    def single(self) -> Network:
+        return self
 
     def _walk(
         self, x: Tensor, act: Act, last: int | None, parts: tuple[Mapping[int, Tensor], ...],

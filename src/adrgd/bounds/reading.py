@@ -7,6 +7,7 @@ no operator is written a second time.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,16 +24,18 @@ from adrgd.gates import ROWS, Call, Gates, look
 Function = Callable[[Tensor], Tensor]
 ENTRIES = 6_000_000  # of all matrices together, up to which they are written out
 NEURONS = 200_000  # of a network that is bounded at all
-CHUNKS = (1, 16, 128, 512)  # rows of the graphs that are kept
+CHUNKS = (1, 4, 16, 32, 64, 128, 256, 512)  # rows of the graphs that are kept
 KEPT = 16_000_000  # numbers of the largest of them
+CLOSE = 1e-4  # the same in float32
 EXACT = 1e-8  # how closely, relative to the sum of all terms, the parts of a network must reproduce it
 
 
-def read_network(function: Function, example: Tensor) -> Network:
+def read_network(function: Function, example: Tensor, *, entries: int | None = None) -> Network:
     """The network of a callable in double precision, which treats the rows of a batch independently.
 
     Args:
         example: any input (1, *shape) of it.
+        entries: of all its matrices together, up to which they are written out.
 
     Raises:
         NoBoundsError: it has activations or operators without bounds.
@@ -40,11 +43,11 @@ def read_network(function: Function, example: Tensor) -> Network:
     traced = _Traced(function, example.detach().double()[:1])
     traced.check()
     total = [traced.inputs, *traced.sizes]
-    entries = sum(
+    needed = sum(
         size * sum(total[source] for source in traced.sources[stage])
         for stage, size in enumerate([*traced.sizes, traced.outputs])
     )
-    return _written_out(traced) if entries <= ENTRIES else traced
+    return _written_out(traced) if needed <= (ENTRIES if entries is None else entries) else traced
 
 
 class _StageError(Exception):
@@ -57,6 +60,8 @@ class _StageError(Exception):
 
 class _Traced:
     """A network that is run whenever one of its maps is needed."""
+
+    dtype = torch.float64
 
     def __init__(self, function: Function, example: Tensor) -> None:
         self.function, self.shape = function, example.shape[1:]
@@ -72,14 +77,14 @@ class _Traced:
             raise NoBoundsError(f"bounds are found for at most {NEURONS} neurons, and there are {sum(self.sizes)}")
         self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
         mode = Affine()
-        counts: list[int] = []
+        counts: list[tuple[int, int]] = []
 
         def note(layer: int, h: Tensor) -> Tensor:
-            counts.append(mode.roundings)
+            counts.append(mode.roundings(h))
             return torch.zeros_like(h)
 
         heads, out = self._run(torch.zeros(1, self.inputs, dtype=torch.float64), note, mode)
-        counts.append(mode.roundings)
+        counts.append(mode.roundings(out))
         self.outputs = out.shape[1]
         self.constants = tuple(h[0].detach().clone() for h in (*heads, out))
         self.roundings = tuple(counts)
@@ -111,19 +116,31 @@ class _Traced:
             found = self._derivatives([leaves[source] for source in parts], heads[stage], full)
             for (source, pieces), part in zip(parts.items(), found, strict=True):
                 if part is None:
-                    part = torch.zeros(size, widths[source], dtype=torch.float64)
+                    part = torch.zeros(size, widths[source], dtype=self.dtype)
                 pieces.append(part[: len(piece)])
         return {source: torch.cat(pieces).view(*rows.shape[:-1], -1) for source, pieces in parts.items()}
 
     def pick(self, stage: int, chosen: Tensor) -> Mapping[int, Tensor]:
         size = len(self.constants[stage])
-        return self.pull(stage, torch.nn.functional.one_hot(chosen, size).double())
+        return self.pull(stage, torch.nn.functional.one_hot(chosen, size).to(self.dtype))
 
     def walk(self, x: Tensor, act: Act, stage: int | None = None) -> Tensor:
-        return self._until(stage, x, act, Affine())
+        return self._until(stage, x, act, Affine(dtype=self.dtype))
 
     def reach(self, x: Tensor, act: Act, stage: int | None = None) -> Tensor:
-        return self._until(stage, x, act, Affine(absolute=True))
+        return self._until(stage, x, act, Affine(absolute=True, dtype=self.dtype))
+
+    def single(self) -> Network:
+        """Rounding errors are allowed for as far as it is the same network; that is tried here."""
+        if not isinstance(self.function, torch.nn.Module) or self.dtype != torch.float64:
+            return self
+        other = copy.copy(self)
+        other.function, other.dtype, other.graphs = copy.deepcopy(self.function).float(), torch.float32, {}
+        try:
+            other.check(CLOSE)
+        except (NoBoundsError, RuntimeError):
+            return self
+        return other
 
     def _until(self, stage: int | None, x: Tensor, act: Act, mode: Affine) -> Tensor:
         def watched(layer: int, h: Tensor) -> Tensor:
@@ -136,12 +153,12 @@ class _Traced:
         except _StageError as reached:
             return reached.rows
 
-    def check(self) -> None:
+    def check(self, closely: float = EXACT) -> None:
         """See that the parts give what the whole gives, on random numbers."""
         random = torch.Generator().manual_seed(0)
 
         def drawn(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=random, dtype=torch.float64)
+            return torch.randn(*shape, generator=random, dtype=torch.float64).to(self.dtype)
 
         values = [drawn(3, self.inputs)]
         scales: list[Tensor] = []
@@ -155,16 +172,17 @@ class _Traced:
             rows = drawn(3, head.shape[1])
             expected = (rows * (head - self.constants[stage])).sum(1)
             parts = self.pull(stage, rows)
-            found = sum(((part * values[source]).sum(1) for source, part in parts.items()), torch.zeros(3))
+            nothing = torch.zeros(3, dtype=self.dtype)
+            found = sum(((part * values[source]).sum(1) for source, part in parts.items()), nothing)
             scale = sum(((part * values[source]).abs().sum(1) for source, part in parts.items()), torch.ones(3))
             scales.append(scale)
             scale = scale + (rows * self.constants[stage]).abs().sum(1)
-            if not bool(((found - expected).abs() <= EXACT * scale).all()):
+            if not bool(((found - expected).abs() <= closely * scale).all()):
                 raise NoBoundsError("no bounds are known for what stands between its activations: it is not affine")
 
     def _run(self, x: Tensor, act: Act, mode: Affine | None = None) -> tuple[list[Tensor], Tensor]:
         """The pre-activations of all layers, and the outputs."""
-        mode = mode or Affine()
+        mode = mode or Affine(dtype=self.dtype)
         heads: list[Tensor] = []
 
         def rule(call: Call) -> Any:
@@ -191,10 +209,10 @@ class _Traced:
         """Leaves and what follows from them, for a batch of so many rows."""
         if rows not in self.graphs:
             with torch.enable_grad():
-                leaves = [torch.zeros(rows, self.inputs, dtype=torch.float64, requires_grad=True)]
+                leaves = [torch.zeros(rows, self.inputs, dtype=self.dtype, requires_grad=True)]
 
                 def leaf(layer: int, h: Tensor) -> Tensor:
-                    leaves.append(torch.zeros(h.shape, dtype=torch.float64, requires_grad=True))
+                    leaves.append(torch.zeros(h.shape, dtype=self.dtype, requires_grad=True))
                     return leaves[-1]
 
                 heads, out = self._run(leaves[0], leaf)

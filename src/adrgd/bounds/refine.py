@@ -8,12 +8,14 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from adrgd.bounds.backward import Boxes, backward, both_sides
+from adrgd.bounds.backward import Boxes, Goal, LinearBound, backward, both_sides
 from adrgd.bounds.lines import Interval
+from adrgd.bounds.margins import Margins
+from adrgd.bounds.multipliers import Multipliers, optimise
 from adrgd.bounds.network import Matrices, Network
 from adrgd.bounds.products import Tables, second_layer
 from adrgd.bounds.relaxation import Relaxation, image, relax
-from adrgd.bounds.slopes import tighten
+from adrgd.bounds.slopes import free_slopes
 
 ROWS = (8, 64, 256)  # neurons that are bounded at once: more, as long as that is quick
 QUICK = 0.3  # seconds
@@ -49,20 +51,22 @@ def refine(
 
 
 def intervals_of(
-    network: Network, box: Boxes, slack: tuple[Tensor, ...], *, steps: int = 0, known: list[Interval] | None = None
+    network: Network, quick: Network, box: Boxes, *, steps: int = 0, known: list[Interval] | None = None
 ) -> Generator[None, None, list[Interval]]:
     """Bounds of all pre-activations over one box; it pauses after every piece of work.
 
     Args:
+        quick: the same network, in the precision that bounds are followed back in.
         steps: of the slopes of each neuron.
         known: intervals to tighten.
     """
     found: list[Interval] = []
     relaxations: list[Relaxation] = []
+    margins, quick_margins = Margins(network, box.lower, box.upper), Margins(quick, box.lower, box.upper)
     size = 0
     for layer, curve in enumerate(network.curves):
         lower, upper = _image(network, layer, box, found)
-        lower, upper = lower - slack[layer], upper + slack[layer]
+        lower, upper = lower - margins.steps[layer], upper + margins.steps[layer]
         if known is not None:
             lower, upper = torch.maximum(lower, known[layer][0]), torch.minimum(upper, known[layer][1])
         bent = relax(curve, lower, upper).bent[0].nonzero()[:, 0]
@@ -71,9 +75,9 @@ def intervals_of(
             began = time.perf_counter()
             chosen = bent[at : at + ROWS[size]]
             at += ROWS[size]
-            wanted = both_sides(network, layer, chosen[None])
-            linear, _ = tighten(network, wanted, relaxations, box, steps=steps)
-            least = linear.value[0] - slack[layer][chosen].repeat(2)
+            wanted = both_sides(quick, layer, chosen[None], quick_margins)
+            linear = _raised(quick, wanted, relaxations, box, quick_margins, steps)
+            least = linear.value[0].nan_to_num(-torch.inf)
             lower[0, chosen] = torch.maximum(lower[0, chosen], least[: len(chosen)])
             upper[0, chosen] = torch.minimum(upper[0, chosen], -least[len(chosen) :])
             if time.perf_counter() - began < QUICK:
@@ -81,9 +85,24 @@ def intervals_of(
             yield
         upper = torch.maximum(lower, upper)
         found.append((lower, upper))
-        relaxations.append(relax(curve, lower, upper))
+        relaxations.append(relax(curve, lower, upper).to(quick.dtype))
+        margins.extend(found)
+        quick_margins.extend(found)
         yield
     return found
+
+
+def _raised(
+    network: Network, wanted: Goal, relaxations: list[Relaxation], box: Boxes, margins: Margins, steps: int
+) -> LinearBound:
+    if not steps:
+        return backward(network, wanted, relaxations, box, margins=margins)[0]
+    rows = wanted.offset.shape[1]
+    slopes = {layer: slope.repeat(1, rows, 1) for layer, slope in free_slopes(relaxations).items()}
+    never = torch.full_like(wanted.offset, torch.inf)
+    return optimise(network, wanted, relaxations, box, Multipliers(slopes, {}, {}), margins, steps=steps, enough=never)[
+        0
+    ]
 
 
 def _image(network: Network, stage: int, box: Boxes, found: list[Interval]) -> Interval:

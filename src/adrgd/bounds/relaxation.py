@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -39,7 +40,14 @@ class Relaxation:
 
     def take(self, rows: Tensor) -> Relaxation:
         """The relaxation in the boxes with these indices."""
-        fields = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return self._each(lambda value: value[rows])
+
+    def to(self, dtype: torch.dtype) -> Relaxation:
+        """The same in another precision."""
+        return self._each(lambda value: value.to(dtype) if value.is_floating_point() else value)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Relaxation:
+        fields = {name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **fields)  # type: ignore[arg-type]
 
 

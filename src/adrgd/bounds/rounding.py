@@ -1,6 +1,8 @@
-"""How far float64 rounding can move a bound, as a number to add to it."""
+"""How far float64 rounding can move a bound, as a number to add to it; for small networks (`margins` for others)."""
 
 from __future__ import annotations
+
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -37,7 +39,8 @@ def rounding_slack(network: Network, lower: Tensor, upper: Tensor) -> tuple[Tens
 
     with torch.no_grad():
         sums.append(network.reach(torch.maximum(lower.abs(), upper.abs())[None], act)[0])
+    counts = accumulate(map(max, network.roundings))
     return tuple(
         SAFETY * (roundings + EXTRA_OPERATIONS * groups) * UNIT_ROUNDOFF * groups * total
-        for groups, (total, roundings) in enumerate(zip(sums, network.roundings, strict=True), start=1)
+        for groups, (total, roundings) in enumerate(zip(sums, counts, strict=True), start=1)
     )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from adrgd.bounds.backward import Boxes, Coefficients, Goal, LinearBound, backward
+from adrgd.bounds.margins import Margins
 from adrgd.bounds.network import Network
 from adrgd.bounds.relaxation import Relaxation
 
@@ -21,8 +22,9 @@ def free_slopes(relaxations: Sequence[Relaxation]) -> dict[int, Tensor]:
 
 
 def tighten(
-    network: Network, wanted: Goal, relaxations: Sequence[Relaxation], boxes: Boxes, *, steps: int
-) -> tuple[LinearBound, Coefficients]:
+    network: Network, wanted: Goal, relaxations: Sequence[Relaxation], boxes: Boxes, *, steps: int,
+    margins: Margins | None = None,
+) -> tuple[LinearBound, Coefficients]:  # fmt: skip
     """Lower bounds of linear functions with better slopes, and the coefficients of the last of them.
 
     At the minimiser of the linear bound, the slope that raises it is the largest where the relaxed pre-activation is
@@ -31,7 +33,7 @@ def tighten(
     best is kept.
     """
     slopes = free_slopes(relaxations)
-    best, coefficients = backward(network, wanted, relaxations, boxes)
+    best, coefficients = backward(network, wanted, relaxations, boxes, margins=margins)
     current = best
     for _ in range(steps):
         met = along_lines(network, wanted.stage, current.vertex(boxes), relaxations, slopes, coefficients)
@@ -39,7 +41,7 @@ def tighten(
             low, high = relaxations[layer].span or (0.0, 0.0)
             target = (slope + torch.where(met[layer] > 0, high, low)) / 2
             slopes[layer] = torch.where(relaxations[layer].bent[:, None], target, slope)
-        current, coefficients = backward(network, wanted, relaxations, boxes, slopes=slopes)
+        current, coefficients = backward(network, wanted, relaxations, boxes, slopes=slopes, margins=margins)
         best = best.better_of(current)
     return best, coefficients
 
@@ -71,5 +73,5 @@ def along_lines(
         above = torch.addcmul(relaxation.upper_offset[:, None], relaxation.upper_slope[:, None], h)
         return torch.where(rows > 0, below, above).flatten(0, 1)
 
-    network.walk(points.flatten(0, 1), act, stage)
+    network.walk(points.flatten(0, 1).to(network.dtype), act, stage)
     return met

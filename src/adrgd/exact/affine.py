@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -72,7 +71,8 @@ class Mlp:
     def network(self) -> Matrices:
         """The same as its bounds see it."""
         parts = tuple({index: weight} for index, weight in enumerate(self.weights))
-        roundings = tuple(accumulate(weight.shape[1] + PER_LAYER for weight in self.weights))
+        sizes = [(inputs, outputs) for outputs, inputs in map(Tensor.size, self.weights)]
+        roundings = tuple((inputs + PER_LAYER, outputs + PER_LAYER) for inputs, outputs in sizes)
         return Matrices(
             self.inputs, self.outputs, (RELU,) * self.hidden, tuple(len(weight) for weight in self.weights[:-1]),
             self.biases, roundings, parts, tuple({k: part[k].abs()} for k, part in enumerate(parts)),

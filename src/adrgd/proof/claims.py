@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from adrgd.bounds.backward import Boxes, Goal, goal
+from adrgd.bounds.margins import Margins
 from adrgd.bounds.network import Network
 from adrgd.bounds.rounding import UNIT_ROUNDOFF
 
@@ -37,9 +38,9 @@ class Claims:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def goal(self, network: Network) -> Goal:
+    def goal(self, network: Network, margins: Margins | None = None) -> Goal:
         """The functions, to be bounded from below."""
-        return goal(network, len(network.sizes), self.on_outputs, self.offset, self.on_inputs)
+        return goal(network, len(network.sizes), self.on_outputs, self.offset, self.on_inputs, margins)
 
     def slack(self, stages: tuple[Tensor, ...]) -> Tensor:
         """(claims, rows) what rounding can move a bound by, at most."""

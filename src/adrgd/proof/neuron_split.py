@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from adrgd.bounds.backward import Boxes, Coefficients, LinearBound, backward
+from adrgd.bounds.backward import Boxes, Coefficients, Goal, LinearBound, backward
 from adrgd.bounds.boxes import losses
 from adrgd.bounds.lines import Interval
+from adrgd.bounds.margins import Margins
 from adrgd.bounds.multipliers import Multipliers, optimise
 from adrgd.bounds.network import Network, values_of
 from adrgd.bounds.refine import intervals_of
 from adrgd.bounds.relaxation import Relaxation, relax
-from adrgd.bounds.rounding import rounding_slack
 from adrgd.bounds.slopes import free_slopes
 from adrgd.proof.claims import Accept, Claims
 from adrgd.proof.outcome import Outcome
@@ -53,6 +53,18 @@ class _Node:
         return replace(self, splits=(*self.splits, split), weight=self.weight / 2)
 
 
+@dataclass(frozen=True)
+class _View:
+    """The network in one of both precisions, what its rounding costs, and the claims as functions of its last layers.
+
+    Parts with nothing left to split are looked at in float64: all others in what is quick.
+    """
+
+    network: Network
+    margins: Margins
+    wanted: Goal
+
+
 class NeuronSplit:
     """A proof that can be continued; `outcome` tells how far it is.
 
@@ -64,9 +76,8 @@ class NeuronSplit:
 
     def __init__(self, network: Network, claims: Claims, accept: Accept, record: Record | None = None) -> None:
         self.network, self.claims, self.accept, self.record = network, claims, accept, record
-        self.slack = rounding_slack(network, claims.boxes.lower.amin(0), claims.boxes.upper.amax(0))
-        self.claim_slack = claims.slack(self.slack)
-        self.wanted = claims.goal(network)
+        self.quick = network.single()
+        self.views: dict[bool, _View] = {}
         self.outcome = Outcome()
         self.waiting = [_Node(claim, (), 1 / len(claims)) for claim in range(len(claims))]
         self.roots: dict[int, list[Interval]] = {}
@@ -91,7 +102,8 @@ class NeuronSplit:
             for group in sorted({int(self.group[node.claim]) for node in self.waiting}):
                 box = self.claims.boxes.take((self.group == group).nonzero()[:1, 0])
                 known = self.roots.get(group)
-                self.roots[group] = yield from intervals_of(self.network, box, self.slack, steps=steps, known=known)
+                self.roots[group] = yield from intervals_of(self.network, self.quick, box, steps=steps, known=known)
+            self._settle()
             nodes, self.waiting = self.waiting, []
             for start in range(0, len(nodes), self.batch):
                 self._look(nodes[start : start + self.batch], divide=steps > 0)
@@ -102,17 +114,29 @@ class NeuronSplit:
             self._look([node for node in newest if node.last == last], divide=True)
             yield
 
+    def _settle(self) -> None:
+        """What follows from the intervals of all boxes."""
+        boxes = self.claims.boxes
+        known = [
+            (torch.cat([low for low, _ in pairs]), torch.cat([high for _, high in pairs]))
+            for pairs in zip(*self.roots.values(), strict=True)
+        ]
+        for exact, network in ((False, self.quick), (True, self.network)):
+            margins = Margins(network, boxes.lower, boxes.upper).extend(known)
+            self.views[exact] = _View(network, margins, self.claims.goal(network, margins))
+
     def _look(self, nodes: list[_Node], *, divide: bool) -> None:
         """Bound some parts, and split those that are left, or keep them for later."""
         self.outcome.nodes += len(nodes)
         claim = torch.tensor([node.claim for node in nodes])
         boxes = self.claims.boxes.take(claim)
-        relaxations = self._relaxations(nodes)
+        root, last = not nodes[0].splits, nodes[0].last
+        view = self.views[last]
+        relaxations = self._relaxations(nodes, view.network.dtype)
         chosen = self._multipliers(nodes, relaxations)
         enough = self._enough(claim)
-        root, last = not nodes[0].splits, nodes[0].last
         linear, coefficients = optimise(
-            self.network, self.wanted.take(claim), relaxations, boxes, chosen, self.slack,
+            view.network, view.wanted.take(claim), relaxations, boxes, chosen, view.margins,
             steps=LAST_STEPS if last else ROOT_STEPS if root else STEPS, enough=enough,
             stop=lambda: time.monotonic() >= self.deadline,
         )  # fmt: skip
@@ -146,7 +170,7 @@ class NeuronSplit:
         for layer, relaxation in enumerate(relaxations):
             # other curves than those with one bend at zero have no sign that would make them straight
             fits = relaxation.bent if relaxation.span is not None else torch.zeros_like(relaxation.bent)
-            lost[layer] = torch.where(fits, lost[layer].clamp(min=torch.finfo(torch.float64).tiny), 0.0)
+            lost[layer] = torch.where(fits, lost[layer].clamp(min=torch.finfo(relaxation.lower_slope.dtype).tiny), 0.0)
         worth, where = torch.cat(lost, 1).topk(min(TRIED, sum(self.network.sizes)), 1)
         halves = chosen.take(left)
         scores = torch.stack([self._worse_half(nodes, where[:, k], halves) for k in range(where.shape[1])], 1)
@@ -160,13 +184,13 @@ class NeuronSplit:
     def _worse_half(self, nodes: list[_Node], numbers: Tensor, chosen: Multipliers) -> Tensor:
         """The bound of the half with the lower one, when each node is split at a neuron; (nodes,)."""
         claim = torch.tensor([node.claim for node in nodes])
-        values = []
+        view, values = self.views[False], []
         for side in (-1, 1):
             halves = [node.half((*self._place(n), side)) for node, n in zip(nodes, numbers.tolist(), strict=True)]
-            relaxations = self._relaxations(halves)
+            relaxations = self._relaxations(halves, view.network.dtype)
             linear, _ = backward(
-                self.network, self.wanted.take(claim), relaxations, self.claims.boxes.take(claim),
-                slopes=_kept(chosen.slopes, relaxations), tilts=chosen.tilts(),
+                view.network, view.wanted.take(claim), relaxations, self.claims.boxes.take(claim),
+                slopes=_kept(chosen.slopes, relaxations), tilts=chosen.tilts(), margins=view.margins,
             )  # fmt: skip
             values.append((linear.value - self._enough(claim)).amax(1).clamp(max=0))
         return torch.minimum(*values) + 0.1 * torch.maximum(*values)
@@ -181,9 +205,9 @@ class NeuronSplit:
 
     def _enough(self, claim: Tensor) -> Tensor:
         """(nodes, rows) what a bound has to exceed."""
-        return self.claim_slack[claim].masked_fill(~self.claims.counts[claim], torch.inf)
+        return torch.zeros(len(claim), 1).masked_fill(~self.claims.counts[claim], torch.inf)
 
-    def _relaxations(self, nodes: list[_Node]) -> list[Relaxation]:
+    def _relaxations(self, nodes: list[_Node], dtype: torch.dtype) -> list[Relaxation]:
         """The lines of all layers in each part."""
         groups = [int(self.group[node.claim]) for node in nodes]
         found = []
@@ -192,7 +216,7 @@ class NeuronSplit:
             for end, side in ((lower, -1), (upper, 1)):
                 rows, neurons = self._splits(nodes, layer, side)
                 end[rows, neurons] = 0.0
-            found.append(relax(curve, lower, upper))
+            found.append(relax(curve, lower, upper).to(dtype))
         return found
 
     def _splits(self, nodes: list[_Node], layer: int, side: int) -> tuple[list[int], list[int]]:
@@ -204,17 +228,17 @@ class NeuronSplit:
         rows = self.claims.offset.shape[1]
         slopes = {k: slope.expand(-1, rows, -1).clone() for k, slope in free_slopes(relaxations).items()}
         if all(node.claim in self.slopes for node in nodes):
-            best = {k: torch.stack([self.slopes[node.claim][k] for node in nodes]) for k in slopes}
+            best = {k: torch.stack([self.slopes[node.claim][k] for node in nodes]).to(slopes[k]) for k in slopes}
             slopes = _kept(best, relaxations)
         sides, weights = {}, {}
         for layer, size in enumerate(self.network.sizes):
-            side = torch.zeros(len(nodes), size, dtype=torch.float64)
+            side = torch.zeros(len(nodes), size, dtype=relaxations[layer].lower_slope.dtype)
             for sign in (-1, 1):
                 at, neurons = self._splits(nodes, layer, sign)
                 side[at, neurons] = sign
             if side.any():
                 sides[layer] = side
-                weights[layer] = torch.zeros(len(nodes), rows, size, dtype=torch.float64)
+                weights[layer] = side.new_zeros(len(nodes), rows, size)
         return Multipliers(slopes, sides, weights)
 
     def _offer(self, linear: LinearBound, boxes: Boxes, claim: Tensor) -> bool:

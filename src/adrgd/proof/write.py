@@ -19,7 +19,6 @@ from adrgd.bounds.boxes import losses
 from adrgd.bounds.multipliers import Multipliers, optimise
 from adrgd.bounds.network import Network
 from adrgd.bounds.relaxation import Relaxation, relax
-from adrgd.bounds.rounding import rounding_slack
 from adrgd.bounds.slopes import along_lines, free_slopes
 from adrgd.errors import AdrgdError
 from adrgd.proof.record import Node, Record
@@ -144,7 +143,6 @@ class Writer:
             return None
         box = Boxes(torch.tensor(leaf.box.lower)[None], torch.tensor(leaf.box.upper)[None])
         wanted = self._wanted(leaf.claim)
-        slack = rounding_slack(self.network, box.lower[0], box.upper[0])
         _, coefficients = backward(self.network, wanted, relaxations, box)
         scale = float(np.abs(usual.down()).max())
         steps = LEAF_STEPS if any(bool(one.bent.any()) for one in relaxations) else LAST_STEPS
@@ -152,7 +150,7 @@ class Writer:
             chosen = _multipliers(self.graph, relaxations, leaf, len(single))
             enough = torch.full((1, len(single)), margin * scale, dtype=torch.float64)
             linear, coefficients = optimise(
-                self.network, wanted, relaxations, box, chosen, slack, steps=steps, enough=enough
+                self.network, wanted, relaxations, box, chosen, None, steps=steps, enough=enough
             )
             if not bool((linear.value > enough).any()):
                 break
