@@ -60,6 +60,8 @@ class Options:
     limit: int = 100
     """Images, from the first on."""
     passes: int = 1000
+    attacks: tuple[str, ...] = ()
+    """Some of the lines, ours or peers', by name; all unless given."""
     minutes: float | None = None
     """Begin no piece after so long."""
     again: bool = False
@@ -162,7 +164,8 @@ def main(options: Options) -> None:
         model, images = load()
         for norm in options.norms:
             place = results.setdefault(f"{name}, {norm}", {})
-            for attack in track((*OURS, *PEERS[norm]), f"{name}, {norm}"):
+            attacks = [one for one in (*OURS, *PEERS[norm]) if one in (options.attacks or (*OURS, *PEERS[norm]))]
+            for attack in track(attacks, f"{name}, {norm}"):
                 kept = place.setdefault(attack, {"distance": [], "seconds": 0.0})
                 while (part := piece(kept, images, options.limit)) is not None:
                     if options.minutes is not None and time.monotonic() - began > 60 * options.minutes:

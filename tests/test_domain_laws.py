@@ -10,16 +10,21 @@ import torch
 from hypothesis import assume, given, settings
 from torch import Tensor
 
-from adrgd.domain import BoundDomain, Box, L1Ball, L2Ball, LinfBall, Masked
+from adrgd.domain import BoundDomain, Box, Ellipsoid, L1Ball, L2Ball, LinfBall, LpBall, Masked
 from adrgd.errors import DomainError
 from adrgd.rows import RowRandom, column
 
-BALLS = {"linf": LinfBall, "l2": L2Ball, "l1": L1Ball}
+BALLS = {"linf": LinfBall, "l2": L2Ball, "l1": L1Ball, "lp": LpBall, "ellipsoid": Ellipsoid}
 KINDS = [
     "box", "linf", "linf in a box", "l2", "l2 in a box", "l1", "l1 in a box", "masked box", "masked linf in a box",
-    "masked l2 in a box", "masked l1",
+    "masked l2 in a box", "masked l1", "lp", "lp in a box", "ellipsoid", "ellipsoid in a box",
 ]  # fmt: skip
 law = settings(max_examples=40)
+few = settings(max_examples=12)  # for those that take many small steps
+
+
+def laws(kind: str) -> settings:
+    return few if "lp" in kind or "ellipsoid" in kind else law
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,17 @@ class Case:
     high: Tensor
     x: Tensor
     free: Tensor
+    p: float
+    root: Tensor
 
     def size(self, move: Tensor) -> Tensor:
         """(B,) of a move, in the norm that the kind names."""
+        if "lp" in self.kind:
+            largest = move.abs().amax(1, keepdim=True).clamp_min(1e-300)
+            found: Tensor = torch.linalg.vector_norm(move / largest, self.p, dim=1) * largest[:, 0]
+            return found
+        if "ellipsoid" in self.kind:
+            return torch.linalg.solve(self.root, move.double()[:, :, None])[:, :, 0].norm(dim=1)
         if "l1" in self.kind:
             return move.abs().sum(1)
         return move.norm(dim=1) if "l2" in self.kind else move.abs().amax(1)
@@ -47,7 +60,8 @@ class Case:
         if "box" in self.kind:
             fits &= ((y >= self.low) & (y <= self.high)).all(1)
         if self.kind.removeprefix("masked ") != "box":
-            fits &= self.size(y - self.centre.double()) <= self.eps
+            rounding = 1 + 1e-12 * ("ellipsoid" in self.kind)  # whose size is computed in another way here
+            fits &= self.size(y - self.centre.double()) <= self.eps * rounding
         fits &= ((y == self.centre.double()) | self.free).all(1)
         return fits
 
@@ -73,8 +87,18 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
         centre = bound_box.project(centre)
     given_eps = torch.tensor(eps, dtype=torch.float64) if isinstance(eps, list) else eps
     names = kind.split()
+    p = draw(st.sampled_from([1.1, 1.5, 2.5, 3.0, 12.0]))
+    root = torch.eye(n).double() + 0.3 * RowRandom.seeded(n, torch.arange(n)).normal(
+        (n,), "r", dtype=torch.float64
+    ).tril(-1)
+    more = {"lp": {"p": p}, "ellipsoid": {"covariance": root @ root.T}}
     ball = next(
-        (BALLS[name](centre, given_eps, box if "box" in kind else None) for name in names if name in BALLS), box
+        (
+            BALLS[name](centre, given_eps, box if "box" in kind else None, **more.get(name, {}))
+            for name in names
+            if name in BALLS
+        ),
+        box,
     )
     free = torch.ones_like(x, dtype=torch.bool)
     if "masked" in kind:
@@ -85,7 +109,7 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
     bound = ball.bind(x)
     radii = torch.as_tensor(given_eps, dtype=torch.float64).expand(rows)
     lower, upper = torch.tensor([low, low + width], dtype=torch.float64)
-    return Case(bound, kind, centre, radii, lower, upper, x, free)
+    return Case(bound, kind, centre, radii, lower, upper, x, free, p, root)
 
 
 def feasible_points(case: Case) -> list[Tensor]:
@@ -99,7 +123,7 @@ def feasible_points(case: Case) -> list[Tensor]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_projections_and_samples_are_inside_exactly(kind: str) -> None:
-    @law
+    @laws(kind)
     @given(cases(kind))
     def check(case: Case) -> None:
         for y in [case.bound.project(case.x), *feasible_points(case)]:
@@ -114,7 +138,7 @@ def test_projections_and_samples_are_inside_exactly(kind: str) -> None:
 def test_contains_is_the_definition(kind: str) -> None:
     """Nothing outside is accepted, and in the Euclidean norm nothing inside refused; elsewhere bounds round inwards."""
 
-    @law
+    @laws(kind)
     @given(cases(kind))
     def check(case: Case) -> None:
         for y in (case.x, case.centre, (case.x + case.centre) / 2):
@@ -128,7 +152,7 @@ def test_contains_is_the_definition(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_projecting_twice_changes_nothing(kind: str) -> None:
-    @law
+    @laws(kind)
     @given(cases(kind))
     def check(case: Case) -> None:
         for y in [case.bound.project(case.x), *feasible_points(case)]:
@@ -141,11 +165,11 @@ def test_projecting_twice_changes_nothing(kind: str) -> None:
 def test_the_projection_is_the_nearest_point(kind: str) -> None:
     """p is nearest exactly when (x - p) . (y - p) <= 0 for every y of a convex set."""
 
-    @law
+    @laws(kind)
     @given(cases(kind))
     def check(case: Case) -> None:
         x, p = case.x.double(), case.bound.project(case.x).double()
-        rounding = 1e-5 if case.x.dtype == torch.float32 else 1e-7
+        rounding = 1e-5 if case.x.dtype == torch.float32 or kind == "ellipsoid in a box" else 1e-7
         away = (x - p).norm(dim=1)
         for y in feasible_points(case):
             y = y.double()
@@ -163,7 +187,7 @@ def test_steepest_maximises_a_linear_function(kind: str) -> None:
     In the l1 norm the moves are also those that stay in the box: a single coordinate would leave it.
     """
 
-    @law
+    @laws(kind)
     @given(cases(kind))
     def check(case: Case) -> None:
         start = case.bound.project(case.x)

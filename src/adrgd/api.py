@@ -6,7 +6,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from adrgd.data import Images, load_data
-from adrgd.domain import Box, Everywhere, L0Ball, L1Ball, L2Ball, LinfBall, Masked, Simplex
+from adrgd.domain import (
+    Box,
+    Discrete,
+    Ellipsoid,
+    Everywhere,
+    L0Ball,
+    L1Ball,
+    L2Ball,
+    LinfBall,
+    LpBall,
+    Masked,
+    Patch,
+    Polytope,
+    Product,
+    Simplex,
+)
 from adrgd.errors import (
     AdrgdError,
     AdrgdWarning,
@@ -69,7 +84,9 @@ __all__ = [
     "Box",
     "Classify",
     "DataError",
+    "Discrete",
     "DomainError",
+    "Ellipsoid",
     "Everywhere",
     "GradientStep",
     "GraduatedADR",
@@ -81,6 +98,7 @@ __all__ = [
     "L1Ball",
     "L2Ball",
     "LinfBall",
+    "LpBall",
     "Masked",
     "Misclassify",
     "MissingExtraError",
@@ -93,7 +111,10 @@ __all__ = [
     "NormalisedGD",
     "OccupationTimeGD",
     "Output",
+    "Patch",
     "PerturbedGD",
+    "Polytope",
+    "Product",
     "RunFolderError",
     "Score",
     "SearchedGates",

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from adrgd.domain import BoundDomain, Domain
+from adrgd.domain import BoundDomain, Domain, Packing, relaxed
 from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError, warn
 from adrgd.gates.call import HALF
 from adrgd.gates.eager import without_checkpoints
 from adrgd.given import as_labels, as_objective, as_solver, check_gradients, first_score, from_array
+from adrgd.inputs import packed
 from adrgd.models.checks import layout
 from adrgd.models.fitting import Converted
 from adrgd.modes import only_in_eval_mode
@@ -24,13 +25,13 @@ from adrgd.rows import RowRandom, column, take
 from adrgd.settings import as_count, as_flag, as_integer
 from adrgd.solution import NonFiniteError, Recorded, Solution, Status
 from adrgd.solvers import GraduatedADR, Solver, TrueGates
-from adrgd.solvers.solver import Evaluation, Objective, Problem, as_score
-from adrgd.units import warn_of_units
+from adrgd.solvers.solver import Evaluation, Objective, Problem, as_score, takes_rows
+from adrgd.units import warn_of_start, warn_of_units
 
 
 def maximize(
     objective: Objective,
-    x0: Tensor,
+    x0: Tensor | Mapping[str, Tensor] | tuple[Tensor, ...],
     *,
     domain: Domain,
     solver: Solver | str | type[Solver] | None = None,
@@ -50,7 +51,8 @@ def maximize(
 
     Args:
         objective: x (B, ...) -> values (B,), or a `Score`; see `adrgd.objective`.
-        x0: where to start; restarts begin at random points of the domain.
+        x0: where to start; restarts begin at random points of the domain. For several inputs a dict or a tuple, with a
+            `Product` as the domain; the objective takes them in the same form.
         domain: where x may be, e.g. `LinfBall(x0, eps=0.2, box=Box(0, 1))`.
         solver: `GraduatedADR()` unless given; also a name of `adrgd list`, or a class.
         steps: iterations. The last point is evaluated too.
@@ -85,8 +87,8 @@ def maximize(
     solver = GraduatedADR() if solver is None else as_solver(solver)
     if not hasattr(domain, "bind") or inspect.isclass(domain):
         raise UsageError(
-            f"domain must be a Box, a ball, a Masked one or Everywhere, found {type(domain).__name__}; for a ball of "
-            "radius r around x0 pass LinfBall(x0, r)"
+            f"domain must be a Box, a ball, a Polytope or another of adrgd.domain, found {type(domain).__name__}; for "
+            "a ball of radius r around x0 pass LinfBall(x0, r)"
         )
     steps, restarts, seed = as_count(steps, "steps"), as_count(restarts, "restarts"), as_integer(seed, "seed")
     first_restart = as_count(first_restart, "first_restart", least=0)
@@ -94,7 +96,10 @@ def maximize(
     stop_at_goal, check, history, require_gates = (as_flag(given, name) for name, given in flags.items())
     if on_iteration is not None and not callable(on_iteration):
         raise UsageError(f"on_iteration must be a function of t and the best so far, found {on_iteration!r}; pass one")
-    x0 = from_array(x0, "x0")
+    packing: Packing | None = None
+    if isinstance(x0, Mapping | tuple | list):
+        packing, objective, x0, domain = packed(objective, x0, domain)
+    x0 = cast(Tensor, from_array(x0, "x0"))
     _check_request(x0)
     identity, group = (
         None if given is None else as_labels(given, len(x0), x0.device, name)
@@ -104,9 +109,10 @@ def maximize(
         objective = as_objective(objective, x0)
     if x0.dtype in HALF:
         objective, x0 = _in_half(objective, x0.dtype), x0.float()
-    run = _Run(objective, x0, domain, solver, steps, restarts, first_restart, seed, identity, history, group)
+    run = _Run(objective, x0, domain, solver, steps, restarts, first_restart, seed, identity, history, group, packing)
     if check:
         warn_of_units(domain, x0)
+        warn_of_start(domain, run.outside)
         _check_rows(run.problem, run.x)
     with torch.enable_grad(), without_checkpoints():
         run.loop(stop_at_goal, require_gates, on_iteration)
@@ -129,7 +135,9 @@ class _Run:
         identity: Tensor | None,
         history: bool,
         group: Tensor | None = None,
+        packing: Packing | None = None,
     ) -> None:
+        self.packing = packing
         self.began = time.perf_counter()
         self.solver, self.seed, self.asked, self.count = solver, seed, steps, len(x0)
         self.steps = min(steps, solver.most_steps or steps)
@@ -139,20 +147,23 @@ class _Run:
         rows = torch.arange(len(x0), device=device).repeat(restarts)
         restart = first_restart + torch.arange(restarts, device=device).repeat_interleave(len(x0))
         random = RowRandom.seeded(seed, identity[rows] + restart * 2**40)
-        bound: BoundDomain = take(domain.bind(x0), rows)
+        whole = domain.bind(x0)
+        self.outside = ~whole.contains(x0)
+        exact: BoundDomain = take(whole, rows)
+        bound = relaxed(exact)
         self.x = bound.project(x0.detach()[rows])
         moved = (restart > 0) | solver.random_start
         if moved.any():
             self.x = torch.where(column(moved, self.x), bound.sample(random), self.x)
         self.problem = Problem(
-            objective=objective, takes_rows=_takes_rows(objective), domain=bound, rows=rows, restart=restart,
-            random=random, steps=self.steps,
+            objective=objective, takes_rows=takes_rows(objective), domain=bound, rows=rows, restart=restart,
+            random=random, steps=self.steps, exact=None if bound is exact else exact,
         )  # fmt: skip
         total = len(rows)
         self.owner = rows
         self.group = rows if group is None else torch.unique(group.to(device), return_inverse=True)[1][rows]
         self.active = torch.arange(total, device=device)
-        self.best_x = self.x.clone()
+        self.best_x = self.problem.allowed(self.x).clone()
         self.best_value = torch.full((total,), -torch.inf, dtype=x0.dtype, device=device)
         self.best_reached = torch.zeros(total, dtype=torch.bool, device=device)
         self.first = torch.full((total,), -1, device=device)
@@ -220,7 +231,7 @@ class _Run:
         improved = better(Score(value, reached & valued), Score(known, had)) & valued
         self.best_value[active] = torch.where(improved, value.to(known), known)
         self.best_reached[active] = had | (reached & valued)
-        self.best_x[active] = torch.where(column(improved, self.x), self.x, self.best_x[active])
+        self.best_x[active] = torch.where(column(improved, self.x), self.problem.allowed(self.x), self.best_x[active])
         fresh = reached & valued & (self.first[active] < 0)
         self.first[active] = torch.where(fresh, t, self.first[active])
         if self.trace is not None:
@@ -237,10 +248,11 @@ class _Run:
     def _keep(self, score: Score, recorded: Tensor) -> None:
         """Keep the best of the points that the solver's own rule looks at, and of the start."""
         if self.recorded is None:
-            self.recorded = Recorded(self.x.clone(), score.value.detach().clone(), score.reached.clone())
+            start = self.problem.allowed(self.x).clone()
+            self.recorded = Recorded(start, score.value.detach().clone(), score.reached.clone())
         kept, active, value = self.recorded, self.active, score.value.detach()
         improved = recorded & (value > kept.value[active])
-        kept.x[active] = torch.where(column(improved, self.x), self.x, kept.x[active])
+        kept.x[active] = torch.where(column(improved, self.x), self.problem.allowed(self.x), kept.x[active])
         kept.value[active] = torch.where(improved, value, kept.value[active])
         kept.reached[active] = torch.where(improved, score.reached, kept.reached[active])
 
@@ -255,7 +267,7 @@ class _Run:
         problem = self.problem
         return replace(
             problem, rows=problem.rows[index], restart=problem.restart[index], domain=take(problem.domain, index),
-            random=take(problem.random, index),
+            exact=take(problem.exact, index), random=take(problem.random, index),
         )  # fmt: skip
 
     def _drop(self, keep: Tensor, tree: tuple[Tensor, Any, Any]) -> tuple[Tensor, Any, Any]:
@@ -287,6 +299,7 @@ class _Run:
             seconds=time.perf_counter() - self.began, seed=self.seed, steps=self.asked,
             mended=self.mended.view(runs, self.count).sum(0), gating=self.problem.gating,
             recorded=None if self.recorded is None else take(self.recorded, self._highest(self.recorded.value)),
+            packing=self.packing,
         )  # fmt: skip
 
     def _highest(self, value: Tensor) -> Tensor:
@@ -371,14 +384,7 @@ def _in_half(objective: Objective, dtype: torch.dtype) -> Objective:
         score = as_score(objective(x.to(dtype), *rows), len(x))
         return Score(score.value.float(), score.reached)
 
-    return (lambda x, rows: run(x, rows)) if _takes_rows(objective) else (lambda x: run(x))
-
-
-def _takes_rows(objective: Objective) -> bool:
-    try:
-        return "rows" in inspect.signature(objective).parameters
-    except (TypeError, ValueError):
-        return False
+    return (lambda x, rows: run(x, rows)) if takes_rows(objective) else (lambda x: run(x))
 
 
 def _check_request(x0: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import zlib
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,13 @@ T = TypeVar("T")
 
 GOLDEN = 0x9E3779B97F4A7C15
 FACTORS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+
+
+class Shared(Generic[T]):
+    """What all rows have in common: `take` leaves it as it is, whatever it holds."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
 
 
 def take(tree: T, index: Tensor) -> T:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from torch import Tensor
 
+from adrgd.domain import Packing
 from adrgd.errors import AdrgdError
 from adrgd.gates import Gating
 from adrgd.shown import Shown
@@ -63,6 +65,7 @@ class Solution(Shown):
         steps: the iterations asked for.
         mended: (B,) iterations at which the gradient through the gates was not finite and the true one took its place.
         gating: which activation calls the solver's gates stand for, and which not and why; None for a solver without.
+        packing: how several inputs lie in x; None for one.
         recorded: what a solver keeps that has a rule of its own for that, see `SearchedGates.record`; None for others.
     """
 
@@ -80,6 +83,12 @@ class Solution(Shown):
     mended: Tensor
     gating: Gating | None
     recorded: Recorded | None = None
+    packing: Packing | None = None
+
+    @property
+    def inputs(self) -> Any:
+        """What was found in the form of x0: a dict or a tuple where that was one, else x."""
+        return self.x if self.packing is None else self.packing.split(self.x)
 
 
 class NonFiniteError(AdrgdError):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adrgd.domain import Ball, Norm, across, norm_of
+from adrgd.domain import Ball, Discrete, Norm, Polytope, across, norm_of
 from adrgd.errors import warn
 
 GREY = 16.0  # images in units of their spread stay below, those of 0 to 255 do not
@@ -41,6 +41,15 @@ def warn_of_units(domain: Any, x0: Tensor) -> None:
         return
     if domain.box is None:
         warn_of_grey(x0)
-    else:
+    elif (norm := norm_of(domain)) is not None:
         width = float((torch.as_tensor(domain.box.upper) - torch.as_tensor(domain.box.lower)).max())
-        warn_of_reach(float(torch.as_tensor(domain.eps).min()), width, x0.shape[1:], norm_of(domain))
+        warn_of_reach(float(torch.as_tensor(domain.eps).min()), width, x0.shape[1:], norm)
+
+
+def warn_of_start(domain: Any, outside: Tensor) -> None:
+    """Say that rows of x0 break the rules of a domain, where these are more than bounds; outside (B,) says which."""
+    if isinstance(domain, Polytope | Discrete) and outside.any():
+        warn(
+            f"{int(outside.sum())} of {len(outside)} starting points break the domain's rules, row "
+            f"{int(outside.nonzero()[0])} the first: the search begins at the nearest point that obeys them"
+        )

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adrgd.domain.protocol import BoundDomain, Domain
+from adrgd.domain.discrete import BoundDiscrete
+from adrgd.domain.ellipsoid import BoundEllipsoid
+from adrgd.domain.polytope import BoundPolytope
+from adrgd.domain.protocol import BoundDomain, Domain, relaxed
 from adrgd.errors import DomainError
 from adrgd.rows import RowRandom
 
@@ -38,6 +41,11 @@ class Masked:
         if not free.flatten(1).any(1).all():
             raise DomainError("the mask leaves nothing to change in some rows; expected a true entry in each")
         inner = self.domain.bind(held)
+        if isinstance(inner, BoundPolytope | BoundDiscrete | BoundEllipsoid):
+            raise DomainError(
+                f"Masked holds numbers that do not depend on each other, found {type(self.domain).__name__}; hold them "
+                "by a box whose lower and upper bounds are the same there"
+            )
         return BoundMasked(inner, free, inner.project(held))
 
 
@@ -48,6 +56,12 @@ class BoundMasked:
     inner: BoundDomain
     free: Tensor
     held: Tensor
+
+    @property
+    def relaxed(self) -> BoundDomain:
+        """The same without the condition that numbers be whole, where the inner domain has one."""
+        inner = relaxed(self.inner)
+        return self if inner is self.inner else BoundMasked(inner, self.free, self.held)
 
     @property
     def scale(self) -> Tensor:

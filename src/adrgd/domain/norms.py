@@ -58,9 +58,9 @@ def as_norm(given: object) -> Norm:
         raise UsageError(f"unknown norm {given!r}; expected linf, l2, l1 or l0") from None
 
 
-def norm_of(ball: Ball) -> Norm:
-    """The norm whose ball this is."""
-    return next(name for name, kind in NORMS.items() if isinstance(ball, kind.ball))
+def norm_of(ball: Ball) -> Norm | None:
+    """The norm whose ball this is; None where it has no name."""
+    return next((name for name, kind in NORMS.items() if isinstance(ball, kind.ball)), None)
 
 
 def ball(norm: Norm, centre: Tensor, eps: Value, box: Box | None) -> Domain:

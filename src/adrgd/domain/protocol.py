@@ -1,4 +1,4 @@
-"""Where inputs may be: a box, a ball in the largest or the Euclidean norm, a ball cut by a box, or everywhere.
+"""What a domain is: where inputs may be.
 
 A domain is first described (numbers or tensors, for all rows or one row each) and then *bound* to a batch by
 `domain.bind(x0)`, which checks every shape and value. The bound domain projects, samples and gives steepest directions
@@ -53,3 +53,9 @@ class Domain(Protocol):
         Raises:
             DomainError: wrong shape, not a number, empty, or a centre outside its box.
         """
+
+
+def relaxed(bound: BoundDomain) -> BoundDomain:
+    """Where a search may move: the domain itself, unless it says that its points are rounded from those of another."""
+    found: BoundDomain = getattr(bound, "relaxed", bound)
+    return found

@@ -7,6 +7,7 @@ stopping, dropping finished rows.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
@@ -18,7 +19,7 @@ from adrgd.domain import BoundDomain
 from adrgd.errors import UsageError
 from adrgd.gates import ROWS, Gating, Inventory, Picked, look
 from adrgd.objective import Score
-from adrgd.rows import RowRandom
+from adrgd.rows import RowRandom, take
 
 Objective = Callable[..., Any]
 """x -> values (B,) or a `Score`; may take the row positions as a second argument named `rows`."""
@@ -52,6 +53,8 @@ class Problem:
         rows: (B,) their positions in the batch given to `maximize`.
         restart: (B,) 0 for the first run of a row, 1, 2, ... for its restarts.
         steps: the number of iterations of the whole run.
+        exact: the domain whose points are asked for, where `domain` is a wider one that the search moves in.
+        rounded: the last points that were asked for, and the allowed ones that stood for them.
         forwards, backwards: how many passes each of these rows has spent.
         inventory: the activations of the objective, once a gate rule has asked for them.
         gating: what it makes of them.
@@ -64,6 +67,8 @@ class Problem:
     restart: Tensor
     random: RowRandom
     steps: int
+    exact: BoundDomain | None = None
+    rounded: tuple[Tensor, Tensor] | None = None
     forwards: int = 0
     backwards: int = 0
     inventory: Inventory | None = None
@@ -101,8 +106,22 @@ class Problem:
         picked, self.gating = choose(rule, self.inventory)
         return picked
 
+    def allowed(self, x: Tensor) -> Tensor:
+        """The points that stand for x (B, ...), of the first of these rows; derivatives go through as if they were x.
+
+        No function mode sees it: how a point is rounded is no part of the network.
+        """
+        if self.exact is None:
+            return x
+        with torch._C.DisableTorchFunction():
+            here = x.detach()
+            if self.rounded is None or not torch.equal(self.rounded[0], here):
+                exact = self.exact if len(x) == len(self.rows) else take(self.exact, torch.arange(len(x)))
+                self.rounded = here.clone(), exact.project(here)
+            return self.rounded[1] + (x - here)
+
     def _ask(self, x: Tensor) -> Score:
-        x = x.clone()  # a network whose first operation is in place must not write into the solver's own x
+        x = self.allowed(x).clone()  # a network whose first operation is in place must not write into the solver's x
         answer = self.objective(x, self.rows[: len(x)]) if self.takes_rows else self.objective(x)
         return as_score(answer, len(x))
 
@@ -163,6 +182,14 @@ def gating(solver: Solver, function: Callable[[Tensor], Tensor], x: Tensor) -> G
     """Which activations of a function of x (B, ...) a solver's gates stand for; None for a solver without gates."""
     rule: Any = solver.gates
     return None if rule.sees == "nothing" else choose(rule, look(function, x[:ROWS]))[1]
+
+
+def takes_rows(objective: Objective) -> bool:
+    """Whether an objective wants to know which rows it is asked for."""
+    try:
+        return "rows" in inspect.signature(objective).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def as_score(answer: object, count: int) -> Score:
