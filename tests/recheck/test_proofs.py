@@ -147,6 +147,20 @@ def test_no_change_proves_what_is_false(seed: int, way: str, tmp_path: Path) -> 
                     check(graph, claims_to_check(prop), changed, arithmetic)
 
 
+def test_leaves_that_only_a_sum_of_constraints_refutes(tmp_path: Path) -> None:
+    """y0 large and y0 small at once."""
+    file = tmp_path / "net.onnx"
+    file.write_bytes(mlp(0))
+    most, least = highest(file, np.random.default_rng(0))
+    prop = read_property(vnnlib(f"(>= Y_0 {most - 0.1})", f"(<= Y_0 {most - 0.2})", f"(<= Y_1 {least + 10})"))
+    network = read_network(read_onnx(file)[0].double(), torch.zeros(1, 2))
+    graph, claims = read_graph(file.read_bytes()), claims_to_check(prop)
+    proof = Writer(network, graph, claims, deadline=time.monotonic() + 20).proof(None)
+    assert ((proof.rows > 0).sum(1) > 1).any()
+    for arithmetic in (Floats(), Exact()):
+        assert check(graph, claims, proof, arithmetic).leaves == proof.leaves == 1
+
+
 def test_what_is_false_cannot_be_written(tmp_path: Path) -> None:
     graph, _, _ = problem(tmp_path, 0, "inputs", 0.05)
     network = read_network(read_onnx(tmp_path / "net.onnx")[0].double(), torch.zeros(1, 2))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from adrgd.bounds.backward import Boxes, Coefficients, Goal, LinearBound, backward
 from adrgd.bounds.margins import Margins
+from adrgd.bounds.mixture import shifted, with_sum
 from adrgd.bounds.network import Network
 from adrgd.bounds.relaxation import Relaxation
 from adrgd.bounds.slopes import along_lines
@@ -32,15 +33,24 @@ class Multipliers:
         sides: of some layers (parts, neurons): -1 where the pre-activation is known not to be negative, 1 where it is
             known not to be positive, 0 where nothing is known.
         weights: of those, (parts, rows, neurons), not negative.
+        sums: (parts, functions) multipliers of the functions in their sum, which is one row more; None without it.
     """
 
     slopes: dict[int, Tensor]
     sides: dict[int, Tensor]
     weights: dict[int, Tensor]
+    sums: Tensor | None = None
 
     def take(self, rows: Tensor) -> Multipliers:
         """Those of the parts with these indices."""
-        return Multipliers(*({layer: value[rows] for layer, value in part.items()} for part in vars(self).values()))
+        slopes, sides, weights = (
+            {layer: value[rows] for layer, value in part.items()} for part in (self.slopes, self.sides, self.weights)
+        )
+        return Multipliers(slopes, sides, weights, None if self.sums is None else self.sums[rows])
+
+    def goal(self, wanted: Goal) -> Goal:
+        """The functions, and their sum behind them where there is one."""
+        return wanted if self.sums is None else with_sum(wanted, self.sums)
 
     def tilts(self) -> dict[int, Tensor]:
         """What to add to the coefficients of pre-activations."""
@@ -76,6 +86,7 @@ def optimise(
     """Raise lower bounds of linear functions by `chosen`, which is changed; the best bounds.
 
     Args:
+        wanted: the functions; with `chosen.sums` their sum is one row more of all results.
         margins: what rounding is worth, to be taken off the bounds.
         enough: (parts, rows) values from which on a bound is high enough.
         stop: asked before each step.
@@ -84,13 +95,22 @@ def optimise(
     best: LinearBound | None = None
     for t in range(steps + 1):
         linear, coefficients = backward(
-            network, wanted, relaxations, boxes, slopes=chosen.slopes, tilts=chosen.tilts(), margins=margins
+            network,
+            chosen.goal(wanted),
+            relaxations,
+            boxes,
+            slopes=chosen.slopes,
+            tilts=chosen.tilts(),
+            margins=margins,
         )
         best = linear if best is None else best.better_of(linear)
         if t == steps or stop() or bool((best.value > enough).any(1).all()):
             break
-        met = along_lines(network, wanted.stage, linear.vertex(boxes), relaxations, chosen.slopes, coefficients)
+        vertex = linear.vertex(boxes)
+        met = along_lines(network, wanted.stage, vertex, relaxations, chosen.slopes, coefficients)
         rate = RATE * LEFT ** (t / steps)
+        if chosen.sums is not None:
+            chosen.sums = shifted(chosen.sums, wanted, vertex, met, relaxations, chosen.slopes, coefficients, rate=rate)
         for layer, slope in chosen.slopes.items():
             relaxation, rows = relaxations[layer], coefficients[layer]
             if rows is None or relaxation.span is None:

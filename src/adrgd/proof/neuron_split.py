@@ -18,6 +18,7 @@ from adrgd.bounds.backward import Boxes, Coefficients, Goal, LinearBound, backwa
 from adrgd.bounds.boxes import losses
 from adrgd.bounds.lines import Interval
 from adrgd.bounds.margins import Margins
+from adrgd.bounds.mixture import even
 from adrgd.bounds.multipliers import Multipliers, optimise
 from adrgd.bounds.network import Network, values_of
 from adrgd.bounds.refine import intervals_of
@@ -82,9 +83,12 @@ class NeuronSplit:
         self.waiting = [_Node(claim, (), 1 / len(claims)) for claim in range(len(claims))]
         self.roots: dict[int, list[Interval]] = {}
         self.slopes: dict[int, dict[int, Tensor]] = {}
+        self.sums: dict[int, Tensor] = {}
+        self.summed = bool((claims.counts.sum(1) > 1).any())
+        self.rows = claims.offset.shape[1] + self.summed
         corners = torch.cat([claims.boxes.lower, claims.boxes.upper], 1)
         _, self.group = torch.unique(corners, dim=0, return_inverse=True)
-        self.batch = max(1, min(LARGEST, ENTRIES // max(1, sum(network.sizes) * claims.offset.shape[1])))
+        self.batch = max(1, min(LARGEST, ENTRIES // max(1, sum(network.sizes) * self.rows)))
         self.pieces, self.deadline = self._work(), 0.0
 
     def run(self, deadline: float) -> Outcome:
@@ -150,6 +154,8 @@ class NeuronSplit:
         if root:
             for row, node in enumerate(nodes):
                 self.slopes[node.claim] = {layer: slope[row].clone() for layer, slope in chosen.slopes.items()}
+                if chosen.sums is not None:
+                    self.sums[node.claim] = chosen.sums[row].clone()
         left = (~refuted).nonzero()[:, 0]
         if not divide:
             self.waiting += [nodes[row] for row in left.tolist()]
@@ -189,7 +195,7 @@ class NeuronSplit:
             halves = [node.half((*self._place(n), side)) for node, n in zip(nodes, numbers.tolist(), strict=True)]
             relaxations = self._relaxations(halves, view.network.dtype)
             linear, _ = backward(
-                view.network, view.wanted.take(claim), relaxations, self.claims.boxes.take(claim),
+                view.network, chosen.goal(view.wanted.take(claim)), relaxations, self.claims.boxes.take(claim),
                 slopes=_kept(chosen.slopes, relaxations), tilts=chosen.tilts(), margins=view.margins,
             )  # fmt: skip
             values.append((linear.value - self._enough(claim)).amax(1).clamp(max=0))
@@ -205,7 +211,8 @@ class NeuronSplit:
 
     def _enough(self, claim: Tensor) -> Tensor:
         """(nodes, rows) what a bound has to exceed."""
-        return torch.zeros(len(claim), 1).masked_fill(~self.claims.counts[claim], torch.inf)
+        single = torch.zeros(len(claim), 1).masked_fill(~self.claims.counts[claim], torch.inf)
+        return torch.cat([single, torch.zeros(len(claim), 1)], 1) if self.summed else single
 
     def _relaxations(self, nodes: list[_Node], dtype: torch.dtype) -> list[Relaxation]:
         """The lines of all layers in each part."""
@@ -225,7 +232,7 @@ class NeuronSplit:
 
     def _multipliers(self, nodes: list[_Node], relaxations: list[Relaxation]) -> Multipliers:
         """To begin with: the slopes that were best for the whole claim."""
-        rows = self.claims.offset.shape[1]
+        rows = self.rows
         slopes = {k: slope.expand(-1, rows, -1).clone() for k, slope in free_slopes(relaxations).items()}
         if all(node.claim in self.slopes for node in nodes):
             best = {k: torch.stack([self.slopes[node.claim][k] for node in nodes]).to(slopes[k]) for k in slopes}
@@ -239,11 +246,20 @@ class NeuronSplit:
             if side.any():
                 sides[layer] = side
                 weights[layer] = side.new_zeros(len(nodes), rows, size)
-        return Multipliers(slopes, sides, weights)
+        return Multipliers(slopes, sides, weights, self._sums(nodes) if self.summed else None)
+
+    def _sums(self, nodes: list[_Node]) -> Tensor:
+        """The multipliers of claims' functions in their sum: those that were best for the whole claim."""
+        claim = torch.tensor([node.claim for node in nodes])
+        usual = even(self.claims.counts[claim])
+        return torch.stack([self.sums.get(node.claim, one) for node, one in zip(nodes, usual, strict=True)])
 
     def _offer(self, linear: LinearBound, boxes: Boxes, claim: Tensor) -> bool:
         """Show the judge the corners where bounds are lowest, if a claim seems to hold there."""
-        hardest = linear.value.masked_fill(~self.claims.counts[claim], -torch.inf).argmax(1)
+        counts = self.claims.counts[claim]
+        if self.summed:
+            counts = torch.cat([counts, torch.ones(len(claim), 1, dtype=torch.bool)], 1)
+        hardest = linear.value.masked_fill(~counts, -torch.inf).argmax(1)
         points = linear.vertex(boxes)[torch.arange(len(claim)), hardest]
         worst = self.claims.values(claim, points, values_of(self.network, points))
         for row in worst.topk(min(OFFERS, len(points)), largest=False).indices.tolist():

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from adrgd.bounds.backward import Boxes, Coefficients, Goal, backward, both_sides, goal
 from adrgd.bounds.boxes import losses
+from adrgd.bounds.mixture import even
 from adrgd.bounds.multipliers import Multipliers, optimise
 from adrgd.bounds.network import Network
 from adrgd.bounds.relaxation import Relaxation, relax
@@ -148,7 +149,7 @@ class Writer:
         steps = LEAF_STEPS if any(bool(one.bent.any()) for one in relaxations) else LAST_STEPS
         for margin in MARGINS:
             chosen = _multipliers(self.graph, relaxations, leaf, len(single))
-            enough = torch.full((1, len(single)), margin * scale, dtype=torch.float64)
+            enough = torch.full((1, 1), margin * scale, dtype=torch.float64)
             linear, coefficients = optimise(
                 self.network, wanted, relaxations, box, chosen, None, steps=steps, enough=enough
             )
@@ -156,9 +157,10 @@ class Writer:
                 break
             for k in (linear.value - enough)[0].argsort(descending=True).tolist():
                 shares, weights = self._rounded(relaxations, chosen, leaf, k)
-                total = self.checker.values(leaf, around, rows[k : k + 1], shares / WHOLE, weights)
+                row = single[k] if k < len(single) else _padded(chosen.sums, self.rows)
+                total = self.checker.values(leaf, around, row[None, : len(single)], shares / WHOLE, weights)
                 if total.positive()[0]:
-                    self.found.leaf(single[k], weights, shares)
+                    self.found.leaf(row, weights, shares)
                     return None
         return relaxations, coefficients
 
@@ -260,14 +262,24 @@ def _shares(relaxation: Relaxation, slopes: Tensor) -> Array:
     return np.asarray(torch.where(bent, shares.round(), 0.0).numpy().astype(np.uint16))
 
 
-def _multipliers(graph: Graph, relaxations: list[Relaxation], leaf: Leaf, rows: int) -> Multipliers:
+def _padded(sums: Tensor | None, rows: int) -> Array:
+    """The multipliers of a claim's constraints in their sum, as a row of the file."""
+    found = np.zeros(rows)
+    if sums is not None:
+        found[: sums.shape[1]] = sums[0].numpy()
+    return found
+
+
+def _multipliers(graph: Graph, relaxations: list[Relaxation], leaf: Leaf, functions: int) -> Multipliers:
+    sums = even(torch.ones(1, functions)) if functions > 1 else None
+    rows = functions + (sums is not None)
     slopes = {k: slope.expand(-1, rows, -1).clone() for k, slope in free_slopes(relaxations).items()}
     sides: dict[int, Tensor] = {}
     for neuron, side in leaf.signs:
         layer, at = _place(graph, neuron)
         sides.setdefault(layer, torch.zeros(1, graph.sizes[layer], dtype=torch.float64))[0, at] = side
     weights = {layer: torch.zeros(1, rows, graph.sizes[layer], dtype=torch.float64) for layer in sides}
-    return Multipliers(slopes, sides, weights)
+    return Multipliers(slopes, sides, weights, sums)
 
 
 def _place(graph: Graph, neuron: int) -> tuple[int, int]:
