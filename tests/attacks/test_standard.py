@@ -8,6 +8,7 @@ from torch import nn
 
 from adrgd import UsageError
 from adrgd.attacks import Attack, AttackResult, Standard, Threat, attack_batch
+from adrgd.attacks.certify import Certifier
 from adrgd.attacks.lanes import FREE, NEAR
 from adrgd.attacks.standard import find_attacker
 from adrgd.objective import margin
@@ -121,6 +122,38 @@ def test_misclassified_images_cost_next_to_nothing(problem: Problem) -> None:
 def test_settings_of_single_solvers_are_refused(settings: dict[str, int], words: str) -> None:
     with pytest.raises(UsageError, match=rf"divides its own budget.*{words}"):
         Attack(solver=Standard(), **settings)  # type: ignore[arg-type]
+
+
+def branched(problem: Problem, part: slice) -> AttackResult:
+    index = torch.arange(40)[part]
+    single = Attack(threat=Threat(eps=EPS), solver=Standard(budget=20_000, walk=0.0, branch=0.9))
+    return attack_batch(problem.net, problem.images[part], problem.labels[part], single, index=index)
+
+
+def test_a_branch_and_bound_certifies_what_stands_and_keeps_to_budget_and_image(problem: Problem) -> None:
+    """These balls are small enough for a proof of every image that came near and stands."""
+    whole, part = branched(problem, slice(0, 40)), branched(problem, slice(20, 30))
+    assert (spent(whole) <= 20_000).all()
+    assert whole.certified is not None
+    assert part.certified is not None
+    assert whole.certified.any()
+    assert not (whole.certified & whole.success).any()
+    certifier = Certifier(problem.net, Threat(eps=EPS))
+    for at in whole.certified.nonzero()[:, 0].tolist():
+        assert certifier.certify(problem.images[at], int(problem.labels[at])).verdict == "certified"
+    assert torch.equal(part.certified, whole.certified[20:30])
+    assert torch.equal(part.success, whole.success[20:30])
+    assert torch.equal(spent(part), spent(whole)[20:30])
+
+
+def test_small_budgets_know_no_bounds(problem: Problem) -> None:
+    assert attack(problem).certified is None
+
+
+@pytest.mark.parametrize("shares", [{"walk": 1.0}, {"branch": -0.1}, {"walk": 0.5, "branch": 0.5}])
+def test_shares_of_the_budget_leave_something(shares: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="of the budget"):
+        Standard(**shares)  # type: ignore[arg-type]
 
 
 def test_a_budget_that_pays_for_nothing_is_refused() -> None:

@@ -19,6 +19,7 @@ class Best:
         reached: (B,) whether the goal is reached there.
         first: (B,) the iteration at which it first was, -1 for never.
         forwards, backwards: (B,) passes spent.
+        certified: (B,) whether bounds have proven, on the way, that nothing breaks the image; None without bounds.
         not_finite: (B,) whether a run ended because its value or gradient was not finite.
         moved: (B,) whether some run met a gradient that was not zero.
         history: (B, steps + 1) the best value so far at each iteration of the first run.
@@ -35,6 +36,7 @@ class Best:
         self.backwards = torch.zeros(count, dtype=torch.int64, device=device)
         self.not_finite = torch.zeros(count, dtype=torch.bool, device=device)
         self.moved = torch.zeros(count, dtype=torch.bool, device=device)
+        self.certified: Tensor | None = None
         self.history = torch.full((count, steps + 1), -torch.inf, dtype=clean.dtype, device=device)
 
         self.recorded: Recorded | None = None

@@ -6,7 +6,6 @@ share of certified images and that of images that were not broken.
 
 from __future__ import annotations
 
-import copy
 import json
 import time
 from collections.abc import Callable
@@ -15,20 +14,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 
+from adrgd.attacks.refutable import claims_of, network_of
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.attacks.threat import Threat
-from adrgd.bounds.backward import Boxes
 from adrgd.bounds.network import Network
-from adrgd.bounds.reading import read_network
 from adrgd.data import Images
 from adrgd.errors import UsageError
 from adrgd.proof.attempt import Attempt
-from adrgd.proof.claims import Claims
 from adrgd.reading import read_bytes, read_json, read_record, read_table
 
 CERTIFICATES = "certificates.parquet"
@@ -92,7 +90,7 @@ class Certifier:
             UsageError: the threat's norm is not linf.
         """
         check_certifiable(self.threat, seconds)
-        self.example = image[None].detach().cpu()
+        self.example = image
         found: list[Tensor] = []
 
         def accept(x: Tensor) -> bool:
@@ -103,7 +101,9 @@ class Certifier:
                 found.append(inside[0])
             return bool(found)
 
-        proof = Attempt(lambda: self.network, lambda: self._claims(image, label, target), accept)
+        proof = Attempt(
+            lambda: self.network, lambda: claims_of(self.network.outputs, self.threat, image, label, target), accept
+        )
         proof.run(time.monotonic() + seconds)
         word: Word = "broken" if found else "certified" if proof.outcome.proven else "undecided"
         return Certificate(
@@ -116,27 +116,7 @@ class Certifier:
         """The model as its bounds see it."""
         if self.example is None:
             raise UsageError("a network is read with the first image; certify one")
-        return read_network(copy.deepcopy(self.model).cpu().double(), self.example)
-
-    def _claims(self, image: Tensor, label: int, target: int | None) -> Claims:
-        """For each other class, that its logit reaches the label's; or that the target's reaches all others."""
-        clean = image.detach().cpu().double().flatten()
-        low, high = clean - self.threat.eps, clean + self.threat.eps
-        if self.threat.range is not None:
-            low, high = low.clamp(min=self.threat.range[0]), high.clamp(max=self.threat.range[1])
-        infinity = torch.full_like(low, torch.inf)
-        low, high = torch.nextafter(low, -infinity), torch.nextafter(high, infinity)
-        classes = self.network.outputs
-        above = torch.eye(classes, dtype=torch.float64)
-        if target is None:
-            rows = (above[label] - above)[torch.arange(classes) != label][:, None]
-        else:
-            rows = (above - above[target])[torch.arange(classes) != target][None]
-        count = len(rows)
-        return Claims(
-            Boxes(low.expand(count, -1), high.expand(count, -1)), rows, None,
-            torch.zeros(rows.shape[:2], dtype=torch.float64), torch.ones(rows.shape[:2], dtype=torch.bool),
-        )  # fmt: skip
+        return network_of(self.model, self.example)
 
 
 def certify_run(
@@ -157,13 +137,16 @@ def certify_run(
     """
     table = folder.results()
     broken, targets = table["success"], table["target"]
+    before = table.get("certified", np.zeros_like(broken))
     if not folder.has(CERTIFICATES):
         certifier, certified = Certifier(model, threat), 0
         for k in range(len(images)):
             name = _part(k)
             if not folder.has(name):
                 one = Certificate(int(images.index[k]), "broken")
-                if not broken[k]:
+                if before[k]:
+                    one = replace(one, verdict="certified", proven=1.0)
+                elif not broken[k]:
                     target = int(targets[k]) if targets[k] >= 0 else None
                     found = certifier.certify(images.images[k], int(images.labels[k]), target=target, seconds=seconds)
                     one = replace(found, index=one.index)

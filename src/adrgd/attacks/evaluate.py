@@ -97,6 +97,8 @@ class AttackResult(Shown):
         no_gradient: the image stands, and the loss's gradient was zero at every iteration.
         wrong_draws: in how many of a random model's `eot_judge` draws the input found has a class that the attack is
             after; None for other models.
+        certified: whether bounds have proven, on the way, that nothing in its ball breaks it; None where there were no
+            bounds.
     """
 
     index: Tensor
@@ -118,6 +120,7 @@ class AttackResult(Shown):
     recorded_success: Tensor | None = None
     no_gradient: Tensor | None = None
     wrong_draws: Tensor | None = None
+    certified: Tensor | None = None
 
     def to(self, device: str) -> Self:
         """The same on another device."""
@@ -203,6 +206,7 @@ def attack_batch(
         seconds=torch.full((len(clean),), (time.perf_counter() - began) / max(1, len(clean)), dtype=torch.float64),
         adversarial=adversarial, history=best.history,
         recorded_success=_recorded(case, best), no_gradient=no_gradient, wrong_draws=wrong_draws,
+        certified=best.certified,
     )  # fmt: skip
 
 

@@ -164,6 +164,7 @@ def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipp
         "largest_distance": float(table["distance"].max()),
         "not_finite": int(table["not_finite"].sum()) if "not_finite" in table else 0,
         "no_gradient": int(table["no_gradient"].sum()) if "no_gradient" in table else 0,
+        **({"certified_by_the_attack": int(table["certified"].sum())} if "certified" in table else {}),
         **spent(table, config, out),
     }
 

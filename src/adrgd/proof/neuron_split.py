@@ -8,7 +8,7 @@ split is the one, of a few that cost the bound most, whose two halves have the b
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -35,6 +35,10 @@ NEURON_STEPS = 2  # of the slopes of each neuron, in the second pass over all of
 TRIED = 4  # neurons whose halves are looked at
 OFFERS = 4  # points that the judge sees
 
+Watch = Callable[[Tensor, Tensor, Tensor], None]
+"""Told of parts that are not refuted: their claims (parts,), where their bounds are lowest (parts, inputs), and how far
+below zero those are (parts,)."""
+
 
 @dataclass(frozen=True)
 class _Node:
@@ -42,12 +46,14 @@ class _Node:
 
     Attributes:
         weight: its share of all there is.
+        bound: of the part that it is a half of; the lower, the more room for a point.
         last: nothing is left to split, and only better multipliers can help.
     """
 
     claim: int
     splits: tuple[Split, ...]
     weight: float
+    bound: float = 0.0
     last: bool = False
 
     def half(self, split: Split) -> _Node:
@@ -71,12 +77,16 @@ class NeuronSplit:
 
     Args:
         record: of all parts that are refuted, where the proof is to be written down.
+        watch: for a search that uses the parts; those with the lowest bounds are then looked at first.
     """
 
     ratio = 2.0
 
-    def __init__(self, network: Network, claims: Claims, accept: Accept, record: Record | None = None) -> None:
-        self.network, self.claims, self.accept, self.record = network, claims, accept, record
+    def __init__(
+        self, network: Network, claims: Claims, accept: Accept, record: Record | None = None, *,
+        watch: Watch | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.claims, self.accept, self.record, self.watch = network, claims, accept, record, watch
         self.quick = network.single()
         self.views: dict[bool, _View] = {}
         self.outcome = Outcome()
@@ -91,11 +101,11 @@ class NeuronSplit:
         self.batch = max(1, min(LARGEST, ENTRIES // max(1, sum(network.sizes) * self.rows)))
         self.pieces, self.deadline = self._work(), 0.0
 
-    def run(self, deadline: float) -> Outcome:
-        """Go on until the deadline, a value of `time.monotonic()`, or the end."""
+    def run(self, deadline: float, nodes: float = float("inf")) -> Outcome:
+        """Go on until the deadline, a value of `time.monotonic()`, or so many nodes in all, or the end."""
         self.deadline = deadline
         with torch.no_grad():
-            while not self.outcome.ended and time.monotonic() < deadline:
+            while not self.outcome.ended and time.monotonic() < deadline and self.outcome.nodes < nodes:
                 if next(self.pieces, self) is self:
                     self.outcome.proven = not self.outcome.ended
         return self.outcome
@@ -113,6 +123,8 @@ class NeuronSplit:
                 self._look(nodes[start : start + self.batch], divide=steps > 0)
                 yield
         while self.waiting:
+            if self.watch is not None:
+                self.waiting.sort(key=lambda node: -node.bound)
             newest, last = self.waiting[-self.batch :], self.waiting[-1].last
             self.waiting[-self.batch :] = [node for node in newest if node.last != last]
             self._look([node for node in newest if node.last == last], divide=True)
@@ -149,7 +161,8 @@ class NeuronSplit:
         self.outcome.share += sum(node.weight for node in ended)
         if self.record is not None:
             self.record.refuted((node.claim, node.splits) for node in ended)
-        if self._offer(linear, boxes, claim):
+        points = self._corners(linear, boxes, claim)
+        if self._offer(points, claim):
             return
         if root:
             for row, node in enumerate(nodes):
@@ -157,6 +170,10 @@ class NeuronSplit:
                 if chosen.sums is not None:
                     self.sums[node.claim] = chosen.sums[row].clone()
         left = (~refuted).nonzero()[:, 0]
+        bound = (linear.value - enough).amax(1)
+        nodes = [replace(node, bound=low) for node, low in zip(nodes, bound.tolist(), strict=True)]
+        if self.watch is not None and divide and len(left):
+            self.watch(claim[left], points[left], bound[left])
         if not divide:
             self.waiting += [nodes[row] for row in left.tolist()]
         elif last and time.monotonic() < self.deadline:
@@ -254,13 +271,16 @@ class NeuronSplit:
         usual = even(self.claims.counts[claim])
         return torch.stack([self.sums.get(node.claim, one) for node, one in zip(nodes, usual, strict=True)])
 
-    def _offer(self, linear: LinearBound, boxes: Boxes, claim: Tensor) -> bool:
-        """Show the judge the corners where bounds are lowest, if a claim seems to hold there."""
+    def _corners(self, linear: LinearBound, boxes: Boxes, claim: Tensor) -> Tensor:
+        """(parts, inputs) where bounds are lowest."""
         counts = self.claims.counts[claim]
         if self.summed:
             counts = torch.cat([counts, torch.ones(len(claim), 1, dtype=torch.bool)], 1)
         hardest = linear.value.masked_fill(~counts, -torch.inf).argmax(1)
-        points = linear.vertex(boxes)[torch.arange(len(claim)), hardest]
+        return linear.vertex(boxes)[torch.arange(len(claim)), hardest]
+
+    def _offer(self, points: Tensor, claim: Tensor) -> bool:
+        """Show the judge points where a claim may hold."""
         worst = self.claims.values(claim, points, values_of(self.network, points))
         for row in worst.topk(min(OFFERS, len(points)), largest=False).indices.tolist():
             if worst[row] <= 0 and self.accept(points[row]):

@@ -52,7 +52,8 @@ def _certified(summary: dict[str, Any]) -> dict[str, str]:
     """How many images are known to be safe, where that was asked for."""
     found = summary.get("certificates")
     if found is None:
-        return {}
+        count = summary.get("certified_by_the_attack", 0)
+        return {"certified by the attack": f"{count}"} if count else {}
     low, high = found["robust_accuracy_at_least"], found["robust_accuracy_at_most"]
     why = "; ".join(["time", *found["reasons"]]) if found["undecided"] else ""
     return {
