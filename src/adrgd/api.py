@@ -35,6 +35,7 @@ from adrgd.errors import (
 from adrgd.gates import count_neurons
 from adrgd.maximize import maximize
 from adrgd.models import Model, load_model
+from adrgd.models.ensemble import Ensemble
 from adrgd.objective import Classify, Misclassify, Output, Score
 from adrgd.solution import NonFiniteError, Solution, Status
 from adrgd.solvers import (
@@ -87,6 +88,7 @@ __all__ = [
     "Discrete",
     "DomainError",
     "Ellipsoid",
+    "Ensemble",
     "Everywhere",
     "GradientStep",
     "GraduatedADR",

@@ -17,7 +17,7 @@ from adrgd.errors import DataError, ModelError, UsageError, warn
 from adrgd.gates.call import HALF
 from adrgd.models.checks import answer
 from adrgd.models.outputs import Logits
-from adrgd.objective import Classify, Misclassify, Score
+from adrgd.objective import Classify, Misclassify, Score, asked
 from adrgd.solvers import Solver, make_solver
 
 
@@ -143,6 +143,8 @@ def first_score(given: Misclassify | Classify, x: Tensor, rows: Tensor) -> Score
     if logits.dim() != 2 or len(logits) != len(x):
         raise ModelError(f"the model must return logits of shape ({len(x)}, classes), found {tuple(logits.shape)}")
     check_classes(labels, logits.shape[1], name)
+    if getattr(given.model, "furthest", None) is not None:
+        logits = asked(given.model, x, labels[rows], targeted=isinstance(given, Classify))
     return given.judge(logits, rows)
 
 

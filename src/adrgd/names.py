@@ -10,5 +10,8 @@ Norm = Literal["linf", "l2", "l1", "l0"]
 BoxName = Literal["data", "none"]
 """Where perturbed images may be, besides their ball: in the range of the data, or anywhere."""
 
+EnsembleBy = Literal["logits", "probabilities", "worst"]
+"""How several models answer as one."""
+
 STANDARD = "standard"
 """The ensemble by which a model is judged."""

@@ -36,6 +36,19 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 """A loss takes logits (B, C) and one class a row (B,), and returns (B,) values."""
 
 
+Asked = Callable[[Tensor, Tensor, bool], Tensor]
+"""Of x (B, ...), one class a row (B,) and whether it is a target: logits (B, C)."""
+
+
+def asked(model: Callable[[Tensor], Tensor], x: Tensor, label: Tensor, *, targeted: bool) -> Tensor:
+    """The logits of x where an attack is about these classes (B,).
+
+    A group of models of which the worst counts answers with the member that is furthest from the attack's goal.
+    """
+    furthest: Asked | None = getattr(model, "furthest", None)
+    return model(x) if furthest is None else furthest(x, label, targeted)
+
+
 def _unseen(function: Callable[A, Tensor]) -> Callable[A, Tensor]:
     """In whose calls no function mode looks for activations: what a loss chooses is no part of the network."""
 
@@ -150,7 +163,7 @@ class Misclassify:
     loss: Loss = cross_entropy
 
     def __call__(self, x: Tensor, rows: Tensor) -> Score:
-        return self.judge(self.model(x), rows)
+        return self.judge(asked(self.model, x, self.labels[rows], targeted=False), rows)
 
     def judge(self, logits: Tensor, rows: Tensor) -> Score:
         """The same from logits (B, C) that are known."""
@@ -176,7 +189,7 @@ class Classify:
     loss: Loss = targeted_cross_entropy
 
     def __call__(self, x: Tensor, rows: Tensor) -> Score:
-        return self.judge(self.model(x), rows)
+        return self.judge(asked(self.model, x, self.targets[rows], targeted=True), rows)
 
     def judge(self, logits: Tensor, rows: Tensor) -> Score:
         """The same from logits (B, C) that are known."""

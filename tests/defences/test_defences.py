@@ -84,7 +84,7 @@ def test_its_gradient_is_the_mean_of_the_draws(kind: str, x: Tensor) -> None:
     mean = Expected(RANDOM[kind](), draws=3)
     point = x.clone().requires_grad_(True)
     (whole,) = torch.autograd.grad(mean(point)[:, 0].sum(), [point])
-    parts = [torch.autograd.grad(logits[:, 0].sum(), [point])[0] for logits in mean._drawn(point)]
+    parts = [torch.autograd.grad(logits[:, 0].sum(), [point])[0] for logits in mean._drawn(point, mean.model)]
     assert whole.abs().max() > 0
     assert torch.allclose(whole, torch.stack(parts).mean(0), atol=1e-6)
 

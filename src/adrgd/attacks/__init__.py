@@ -6,6 +6,7 @@ from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.minimum import Minimum, Smallest, smallest_changes
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import Threat
+from adrgd.attacks.transfer import Shared, shown_to, transfer
 
 __all__ = [
     "Attack",
@@ -13,10 +14,13 @@ __all__ = [
     "Certificate",
     "Certifier",
     "Minimum",
+    "Shared",
     "Smallest",
     "Standard",
     "Threat",
     "attack_batch",
+    "shown_to",
     "smallest_changes",
     "steps_within",
+    "transfer",
 ]

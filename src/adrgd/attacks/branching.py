@@ -36,7 +36,8 @@ def branch(lanes: Lanes, passes: int) -> None:
     near = (~lanes.best.reached & (lanes.margin >= -CLOSE * lanes.size)).nonzero()[:, 0]
     before = lanes.budget
     lanes.budget += passes
-    if not len(near) or case.threat.norm != "linf" or case.judge or not isinstance(case.model, nn.Module):
+    random, several = case.judge is not None, getattr(case.model, "furthest", None) is not None
+    if not len(near) or case.threat.norm != "linf" or random or several or not isinstance(case.model, nn.Module):
         return
     try:
         network = network_of(case.model, case.clean[0])

@@ -15,7 +15,7 @@ from adrgd.domain import Domain
 from adrgd.errors import DataError, ModelError
 from adrgd.given import check_classes
 from adrgd.models.checks import answer
-from adrgd.objective import Classify, Loss, Misclassify, find_loss, margin, targeted_margin
+from adrgd.objective import Classify, Loss, Misclassify, asked, find_loss, margin, targeted_margin
 
 Network = Callable[[Tensor], Tensor]
 
@@ -74,6 +74,8 @@ class Case:
         target = threat.targets(labels, logits, index, seed)
         found = find_loss(loss, targeted=target is not None)
         case = Case(model, clean, labels, index.to(labels.device), threat, found, logits, target, judge)
+        if getattr(judge or model, "furthest", None) is not None:
+            case = replace(case, logits=case.judged(clean))
         return case if judge is None else replace(case, lead=case._spread())
 
     def _spread(self) -> Tensor:
@@ -81,13 +83,23 @@ class Case:
         if not isinstance(self.model, Expected) or self.model.draws < 2:
             return torch.zeros_like(self.logits[:, 0])
         everyone = torch.arange(len(self.clean), device=self.clean.device)
-        margins = torch.stack([self.margin(logits, everyone) for logits in self.model.each(self.clean)])
+        margins = torch.stack([self.margin(logits, everyone) for logits in self.each(self.model, self.clean)])
         error: Tensor = margins.std(0) / self.model.draws**0.5
         return 2 * error
 
+    def each(self, mean: Expected, x: Tensor) -> Tensor:
+        """The logits (draws, B, C) of x in every draw of a mean."""
+        goal, targeted = self.goal, self.target is not None
+        return mean.each(x, lambda x: asked(mean.model, x, goal, targeted=targeted))
+
     def judged(self, x: Tensor) -> Tensor:
         """The logits (B, C) of x that decide which images are broken."""
-        return finite_logits(self.judge or self.model, x)
+        goal, targeted = self.goal, self.target is not None
+        return finite_logits(lambda x: asked(self.judge or self.model, x, goal, targeted=targeted), x)
+
+    def answer(self, x: Tensor, rows: Tensor) -> Tensor:
+        """The logits (N, C) of points x (N, ...) that belong to the images at `rows`, as an attack searches by them."""
+        return asked(self.model, x, self.goal[rows], targeted=self.target is not None)
 
     @property
     def goal(self) -> Tensor:

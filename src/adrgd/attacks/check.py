@@ -21,7 +21,9 @@ from adrgd.attacks.threat import Threat, of_box
 from adrgd.data import Images
 from adrgd.defences.expected import Expected
 from adrgd.errors import RunFolderError
-from adrgd.objective import margin, targeted_margin
+from adrgd.models.ensemble import Ensemble
+from adrgd.names import EnsembleBy
+from adrgd.objective import asked, margin, targeted_margin
 
 Network = Callable[[Tensor], Tensor]
 
@@ -54,6 +56,7 @@ class Subject:
     Attributes:
         model, data: specs; `limit` and `offset` belong to the data.
         judge, seed: the draws that judged a random model; None for others.
+        ensemble, ensemble_by: specs of other models that were attacked as one with it, and how.
     """
 
     model: str
@@ -63,6 +66,8 @@ class Subject:
     threat: Threat
     judge: int | None = None
     seed: int = 0
+    ensemble: tuple[str, ...] = ()
+    ensemble_by: EnsembleBy = "logits"
 
     @staticmethod
     def of(config: dict[str, Any]) -> Subject | None:
@@ -83,6 +88,7 @@ class Subject:
             found = Subject(
                 config["model"] if cell is None else cell["model"], config["data"], config.get("limit"),
                 config.get("offset", 0), Threat(**given), config.get("eot_judge"), config.get("seed", 0),
+                tuple(config.get("ensemble", ())), config.get("ensemble_by", "logits"),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise RunFolderError(
@@ -94,8 +100,11 @@ class Subject:
             raise RunFolderError("the settings are no attack's: expected names of a model and of data; check them")
         return found
 
-    def judged(self, network: Network) -> Network:
-        """What said which images are broken: the network, or its mean over the draws that judged."""
+    def judged(self, load: Callable[[str], Network], spec: str) -> Network:
+        """What said which images are broken: the network of a spec, with others, or its mean over draws."""
+        network = load(spec)
+        if self.ensemble:
+            network = Ensemble([network, *map(load, self.ensemble)], self.ensemble_by)
         return network if self.judge is None else Expected(network, self.judge, self.seed, "judge")
 
 
@@ -166,7 +175,9 @@ def _look(
         if network is None:
             continue
         with torch.no_grad():
-            logits = network(points)
+            aimed = batch["target"] >= 0
+            goal = torch.where(aimed, batch["target"], batch["label"])
+            logits = asked(network, points, goal, targeted=bool(aimed.any()))
         finite = logits.isfinite().all(1)
         fault(f"have logits that are not finite in {name}", ~finite)
         sure, broken = _judged(logits, batch)

@@ -214,7 +214,7 @@ def _judged(case: Case, x: Tensor) -> tuple[Tensor, Tensor | None]:
     """The logits (B, C) of what was found, and in how many of a random model's draws (B,) it is broken."""
     if case.judge is None:
         return case.judged(x), None
-    each = case.judge.each(x)
+    each = case.each(case.judge, x)
     wrong = torch.stack([case.broken(logits.argmax(1)) for logits in each]).sum(0)
     return finite_logits(lambda x: each.mean(0), x), wrong
 

@@ -10,7 +10,6 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from adrgd.attacks.case import finite_logits
 from adrgd.attacks.masked import say_masked
 from adrgd.attacks.prepare import prepared
 from adrgd.attacks.shrinking import least_passes, search
@@ -129,7 +128,7 @@ def smallest_changes(
     )  # fmt: skip
     before = case.logits.argmax(1)
     found = search(case, solver=minimum.solver, steps=minimum.steps, passes=minimum.passes, seed=minimum.seed)
-    after = finite_logits(case.model, found.x).argmax(1)
+    after = case.judged(found.x).argmax(1)
     broken = case.broken(after)
     say_masked(~broken, found.moved, found.backwards)
     x = torch.where(column(broken, found.x), found.x, case.clean)

@@ -45,7 +45,8 @@ class _Ahead:
 
     def __call__(self, x: Tensor) -> Tensor:
         count = len(x)
-        return self.case.ahead(self.case.model(x), self.image.expand(count), self.target.expand(count))
+        image = self.image.expand(count)
+        return self.case.ahead(self.case.answer(x, image), image, self.target.expand(count))
 
     def is_clear(self, value: float) -> bool:
         """Whether the image is broken by more than rounding."""

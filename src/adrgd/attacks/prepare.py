@@ -59,8 +59,8 @@ def prepared(
         case = Case.of(search, images, labels, index, threat, loss=loss, seed=seed, judge=judge)
         if check:
             few = probe(case.clean)
-            known = case.logits[: len(few)] if len(few) <= len(case.clean) and judge is None else None
-            check_model(search, few, known)
+            same = judge is None and getattr(search, "furthest", None) is None  # the case's logits are the model's
+            check_model(search, few, case.logits[: len(few)] if same and len(few) <= len(case.clean) else None)
             if judge is not None:
                 say_if_fixed(judge, few)
     if check and (sentence := squashed(case.logits)):

@@ -96,5 +96,5 @@ class _Towards:
 
     def __call__(self, x: Tensor, rows: Tensor) -> Score:
         case, image, target = self.case, self.image[rows], self.target[rows]
-        logits = case.model(x)
+        logits = case.answer(x, image)
         return Score(case.ahead(logits, image, target), case.clearly_broken(logits, image))

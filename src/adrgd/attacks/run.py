@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import LEAVES, Threat
+from adrgd.attacks.transfer import shown_to
 from adrgd.data import Images
 from adrgd.defences.expected import Expected
 from adrgd.errors import UsageError, warn
@@ -50,6 +51,7 @@ def run_attack(
     require_gates: bool = False,
     certify: float | None = None,
     certified: Advance | None = None,
+    judges: Mapping[str, nn.Module] | None = None,
 ) -> dict[str, Any]:
     """Attack every image, save everything under `out`, and return the summary.
 
@@ -61,6 +63,7 @@ def run_attack(
         certified: told the number of images that were looked at so, and how many of them are certified.
         workers: what works on the batches, e.g. `adrgd.attacks.ray_workers.RayWorkers()`; this process unless given.
 
+        judges: other models, by name, that what was found is shown to; into judges.parquet and the summary.
         require_gates: stop if the solver is a gated one and an activation of the model has no gate.
 
     Raises:
@@ -86,6 +89,8 @@ def run_attack(
         table = fill(folder, work, len(images) - sum(map(len, waiting)), advance)
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks()
         summary |= seen | _unboxed(attack.threat, folder) | drawn(table, attack.eot, attack.eot_judge)
+        if judges:
+            summary["judges"] = _shown(judges, folder, images, table, batch_size, device)
         if certify is not None:
             summary["certificates"] = certify_run(
                 model, images, folder, attack.threat, seconds=certify, advance=certified
@@ -190,6 +195,21 @@ def _recorded(table: dict[str, Any]) -> dict[str, Any]:
         "recorded_success_rate": float(success.mean()),
         "recorded_interval_95": list(wilson(int(success.sum()), len(success))),
     }
+
+
+def _shown(
+    judges: Mapping[str, nn.Module], folder: RunFolder, images: Images, table: dict[str, Any], size: int, device: str
+) -> list[dict[str, Any]]:
+    """Show a finished run's inputs to other models, and keep what each of them says of each image."""
+    target = torch.from_numpy(table["target"].copy())
+    found = shown_to(
+        judges, images.images, folder.tensors()["adversarial"], images.labels, target, batch_size=size, device=device
+    )
+    rows = found.rows()
+    for row in rows:
+        row["success_interval_95"] = list(wilson(row["broken"], row["images"]))
+    folder.write_judges(found, images.index)
+    return rows
 
 
 def drawn(table: dict[str, Any], eot: int | None, judge: int) -> dict[str, Any]:

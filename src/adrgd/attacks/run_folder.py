@@ -5,6 +5,7 @@
     results.parquet         one row an image
     adversarial.safetensors the adversarial inputs and their indices
     summary.json, report.html
+    judges.parquet          one row a judging model and image, where there are such
 
 A batch counts as finished when both of its files are there as they were written, and so does the whole.
 """
@@ -24,12 +25,14 @@ from safetensors.torch import load_file, save
 
 from adrgd.attacks.evaluate import AttackResult
 from adrgd.attacks.minimum import Smallest
+from adrgd.attacks.transfer import Shared
 from adrgd.reading import read_table
 from adrgd.runs import Run
 
 TENSORS = ("adversarial", "history")  # kept as tensors where there are such; every other field is a column of the table
 
 RESULTS, ADVERSARIAL, SUMMARY = "results.parquet", "adversarial.safetensors", "summary.json"
+JUDGES = "judges.parquet"
 
 _PART = re.compile(r"\d{8}\.(parquet|safetensors)")
 
@@ -83,6 +86,17 @@ class RunFolder(Run):
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""
         self.write_text(SUMMARY, json.dumps(summary, indent=2) + "\n")
+
+    def write_judges(self, found: Shared, index: torch.Tensor) -> None:
+        """Write judges.parquet: one row a model and image."""
+        models, count = len(found.names), len(found.label)
+        columns = {
+            "model": [name for name in found.names for _ in range(count)],
+            "index": index.repeat(models).numpy(), "label": found.label.repeat(models).numpy(),
+            "clean_prediction": found.clean.flatten().numpy(),
+            "adversarial_prediction": found.adversarial.flatten().numpy(), "broken": found.broken.flatten().numpy(),
+        }  # fmt: skip
+        self._write_table(JUDGES, pa.table(columns))
 
     def _write_table(self, name: str, table: pa.Table) -> None:
         with self.write(name) as stream:

@@ -179,7 +179,7 @@ class _Search:
 
     def _broken(self, rows: Tensor, x: Tensor) -> Tensor:
         with torch.no_grad():
-            return self.case.clearly_broken(self.case.model(x), rows)
+            return self.case.clearly_broken(self.case.answer(x, rows), rows)
 
     def _radius(self, rows: Tensor) -> Tensor:
         above, below = self.above[rows], self.below[rows]
@@ -209,7 +209,7 @@ class _Clearly:
 
     def __call__(self, x: Tensor, rows: Tensor) -> Score:
         image = self.image[rows]
-        logits = self.case.model(x)
+        logits = self.case.answer(x, image)
         if self.target is None:
             value = self.case.loss(logits, self.case.goal[image])
         else:

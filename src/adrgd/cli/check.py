@@ -128,16 +128,16 @@ def _examples(report: Report, loaded: _Loader, advance: Callable[[int], None]) -
         subject = Subject.of(parse(folder / CONFIG))
         if subject is None:
             return
-        loaded.named.add(subject.model)
+        loaded.named |= {subject.model, *subject.ensemble}
         if options.model is not None and len(loaded.named) > 1:
             raise UsageError(
                 f"--model stands for one model, but the run has several ({', '.join(sorted(loaded.named))})"
             )
         spec = options.model or subject.model
         images = loaded.data(options.data or subject.data, limit=subject.limit, offset=subject.offset)
-        single, double = subject.judged(loaded.model(spec, torch.float32)), None
+        single, double = subject.judged(lambda name: loaded.model(name, torch.float32), spec), None
         try:
-            double = subject.judged(loaded.model(spec, torch.float64))
+            double = subject.judged(lambda name: loaded.model(name, torch.float64), spec)
             double(images.images[:1].double())
         except (AdrgdError, RuntimeError) as error:
             double = None

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from adrgd.defences.common import CommonDraws
+from adrgd.objective import Asked
 from adrgd.settings import as_count, as_integer
 
 Purpose = Literal["search", "judge"]
@@ -52,25 +53,41 @@ class Expected(nn.Module):
         self.training = False
 
     def forward(self, x: Tensor) -> Tensor:
-        drawn = self._drawn(x)
-        total = next(drawn)
-        for logits in drawn:
-            total = total + logits
-        return total / self.draws
+        return self._mean(x, self.model)
 
-    def each(self, x: Tensor) -> Tensor:
-        """The logits (draws, B, C) of every draw, without gradients."""
+    @property
+    def passes(self) -> int:
+        """Of the network inside, that a call takes."""
+        return self.draws
+
+    @property
+    def furthest(self) -> Asked | None:
+        """See `adrgd.objective.asked`."""
+        inner: Asked | None = getattr(self.model, "furthest", None)
+        if inner is None:
+            return None
+        return lambda x, label, targeted: self._mean(x, lambda x: inner(x, label, targeted))
+
+    def each(self, x: Tensor, ask: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """The logits (draws, B, C) of every draw, or what `ask` returns in it, without gradients."""
         with torch.no_grad():
-            return torch.stack(list(self._drawn(x)))
+            return torch.stack(list(self._drawn(x, ask or self.model)))
 
     def other(self, draws: int, purpose: Purpose = "judge") -> Expected:
         """The same network's mean over other draws."""
         return Expected(self.model, draws, self.seed, purpose)
 
-    def _drawn(self, x: Tensor) -> Iterator[Tensor]:
+    def _mean(self, x: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
+        drawn = self._drawn(x, ask)
+        total = next(drawn)
+        for logits in drawn:
+            total = total + logits
+        return total / self.draws
+
+    def _drawn(self, x: Tensor, ask: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
         for draw in range(self.draws):
             with seeded(self.seed * 2**24 + APART[self.purpose] + draw, x.device), CommonDraws(len(x)):
-                logits: Tensor = self.model(x.clone())
+                logits = ask(x.clone())
             yield logits
 
 
@@ -94,8 +111,7 @@ def passes_of(model: object) -> int:
     """What one call of a model costs, in passes of the network inside."""
     found = 1
     while isinstance(model, nn.Module):
-        if isinstance(model, Expected):
-            found *= model.draws
+        found *= int(getattr(model, "passes", 1))
         inner = getattr(model, "model", None)
         if inner is model:
             break

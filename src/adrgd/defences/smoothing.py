@@ -50,6 +50,11 @@ class Smoothed(nn.Module):
         self.model, self.sigma, self.draws = Noisy(model, sigma), float(sigma), draws
         self.training = False
 
+    @property
+    def passes(self) -> int:
+        """Of the network inside, that a call takes."""
+        return self.draws
+
     def forward(self, x: Tensor) -> Tensor:
         each = torch.stack([self.model(x).log_softmax(1) for _ in range(self.draws)])
         return each.logsumexp(0) - torch.tensor(float(self.draws)).log().to(each)

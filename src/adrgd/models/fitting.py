@@ -12,6 +12,7 @@ from adrgd.errors import UsageError, warn
 from adrgd.models.outputs import Logits, Output
 from adrgd.models.torchscript import replayed
 from adrgd.modes import check_mode
+from adrgd.objective import Asked
 
 
 def fitted(model: Callable[[Tensor], Any], images: Tensor, output: Output = None) -> nn.Module:
@@ -63,6 +64,14 @@ class Converted(nn.Module):
     def forward(self, x: Tensor) -> Any:
         out = self.model(x.to(self.dtype))
         return out.to(x.dtype) if isinstance(out, Tensor) else out
+
+    @property
+    def furthest(self) -> Asked | None:
+        """See `adrgd.objective.asked`."""
+        inner: Asked | None = getattr(self.model, "furthest", None)
+        if inner is None:
+            return None
+        return lambda x, label, targeted: inner(x.to(self.dtype), label, targeted).to(x.dtype)
 
 
 def _short(dtype: torch.dtype) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from adrgd.errors import ModelError, warn
+from adrgd.objective import Asked
 
 Output = str | int | Callable[[Any], Tensor] | None
 """Which part of a model's answer are its logits: a name, an index, or a function; None for the obvious one."""
@@ -42,6 +43,11 @@ class Logits(nn.Module):
             one = logits.reshape(-1, 1)
             return torch.cat([torch.zeros_like(one), one], 1)
         return logits
+
+    @property
+    def furthest(self) -> Asked | None:
+        """See `adrgd.objective.asked`."""
+        return getattr(self.model, "furthest", None) if self.output is None else None
 
     def _chosen(self, answer: Any) -> Tensor:
         if self.output is None:

@@ -143,7 +143,7 @@ class Noise:
         domain = case.threat.around(clean).bind(clean)
         random = RowRandom.seeded(self.seed, case.index.to(clean.device))
         x, best = clean, Score(case.loss(case.logits, case.goal), case.broken(case.logits.argmax(1)))
-        first = torch.where(best.reached, 0, -1)
+        first, everyone = torch.where(best.reached, 0, -1), torch.arange(count, device=clean.device)
         history = [best.value]
         for k in range(self.points):
             if k % 2:
@@ -153,7 +153,7 @@ class Noise:
                 direction = random.normal(tuple(clean.shape[1:]), "rim", k, clean.dtype)
                 trial = domain.project(clean + domain.steepest(direction, clean))
             with torch.no_grad():
-                logits = case.model(trial)
+                logits = case.answer(trial, everyone)
             score = Score(case.loss(logits, case.goal), case.broken(logits.argmax(1)))
             first = torch.where(score.reached & (first < 0), k + 1, first)
             improved = better(score, best)

@@ -33,11 +33,12 @@ def usefulness(case: Case, *, seed: int = 0) -> Usefulness:
     """Look at the gradients around a batch of clean images."""
     domain = case.threat.around(case.clean).bind(case.clean)
     random = domain.sample(RowRandom.seeded(seed, case.index.to(case.clean.device)), "gradients")
+    everyone = torch.arange(len(case.clean), device=case.clean.device)
     standing = ~case.broken(case.logits.argmax(1))
     zero, rises = torch.ones_like(standing), torch.zeros_like(standing)
     for start in (case.clean, random):
         x = start.detach().clone().requires_grad_(True)
-        loss = case.loss(case.model(x), case.goal)
+        loss = case.loss(case.answer(x, everyone), case.goal)
         gradient = torch.zeros_like(x)
         if loss.requires_grad:
             (found,) = torch.autograd.grad(loss.sum(), [x], allow_unused=True)
@@ -45,7 +46,7 @@ def usefulness(case: Case, *, seed: int = 0) -> Usefulness:
         with torch.no_grad():
             for stride in STRIDES:
                 moved = domain.project(start + stride * domain.steepest(gradient, start))
-                after = case.loss(case.model(moved), case.goal)
+                after = case.loss(case.answer(moved, everyone), case.goal)
                 rises |= after > loss
                 zero &= after == loss
     return Usefulness(standing, zero & standing, ~zero & ~rises & standing)

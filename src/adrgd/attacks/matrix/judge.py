@@ -81,7 +81,7 @@ def judge(case: Case, found: Tensor, claimed: Tensor | None = None) -> Verdict:
     domain = case.threat.around(case.clean).bind(case.clean)
     x = domain.project(torch.where(column(outside, found), case.clean, found))
     with torch.no_grad():
-        logits = (case.judge or case.model)(x)
+        logits = case.judged(x)
     prediction = logits.argmax(1)
     success = case.broken(prediction)
     unconfirmed = torch.zeros_like(success) if claimed is None else claimed.to(success) & ~success

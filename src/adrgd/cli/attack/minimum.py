@@ -22,6 +22,7 @@ NOT_HERE = {
     "eps": "the radius is what is looked for", "ray": "it works in one process",
     "restarts": "it starts again by itself", "keep_going": "it goes on by itself",
     "eot": "it takes fixed functions; attack a random model within an eps", "eot_judge": "there is no --eot",
+    "judge": "what breaks others is asked within an eps",
     "certify": "a proof needs a radius", "steps": "runs are short, and as many as --passes pays for",
 }  # fmt: skip
 SHARES = 5  # of the curve, in the table

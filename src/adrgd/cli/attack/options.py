@@ -9,7 +9,7 @@ import tyro
 
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run
-from adrgd.names import BoxName, Norm
+from adrgd.names import BoxName, EnsembleBy, Norm
 
 
 @flags
@@ -59,6 +59,13 @@ class Options:
     """Fresh draws, over which the mean says which images are broken."""
     straight_through: tuple[str, ...] = ()
     """Calls of the model that pass the gradient straight through: of round, floor, ceil, trunc, sign."""
+    ensemble: tuple[str, ...] = ()
+    """Other models, as --model takes them, that are attacked together with it, as one."""
+    ensemble_by: EnsembleBy = "logits"
+    """What they answer as one: the mean of their logits or probabilities; or worst, so that all of them are to be
+    wrong."""
+    judge: tuple[str, ...] = ()
+    """Other models that what was found is shown to; they are not attacked."""
     certify: float | None = None
     """Seconds for each image that stands, to prove that nothing in its ball breaks it (linf only)."""
     limit: int | None = None

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from adrgd.cli.attack.options import Options
-from adrgd.cli.attack.subject import shared, subject, target
-from adrgd.cli.attack.table import table
+from adrgd.cli.attack.subject import loaded, shared, subject, target
+from adrgd.cli.attack.table import judged, table
 from adrgd.cli.options import Chosen, describe, positive, usable_device
 from adrgd.errors import UsageError
 
@@ -39,8 +39,13 @@ def attack(options: Options, chosen: Chosen) -> int:
         stop_at_success=not options.keep_going, eot=options.eot, eot_judge=options.eot_judge,
     )  # fmt: skip
     model, images = subject(options, device)
+    judges = {spec: loaded(options, spec, images, device).module for spec in dict.fromkeys(options.judge)}
     workers = None
     if options.ray is not None:
+        if options.ensemble or options.straight_through:
+            raise UsageError(
+                "--ray has workers load --model alone; leave --ensemble and --straight-through out, or --ray"
+            )
         workers = RayWorkers(
             address=options.ray, threads=run.threads or 1, device=device, spec=options.model, trust=options.trust
         )
@@ -53,12 +58,12 @@ def attack(options: Options, chosen: Chosen) -> int:
             batch_size=options.batch_size, device=device, resume=run.resume, workers=workers,
             require_gates=options.require_gates,
             advance=lambda done, broken: bar.update(task, completed=done, description=f"{broken} broken"),
-            certify=options.certify,
+            certify=options.certify, judges=judges,
             certified=lambda done, proven: bar.update(task, completed=done, description=f"{proven} certified"),
         )  # fmt: skip
 
     words = f"results and report: {out}/report.html"
-    return run.carry_out(work, out, show=lambda summary: [table(summary)], results=words)
+    return run.carry_out(work, out, show=lambda summary: [table(summary), *judged(summary)], results=words)
 
 
 def _config(options: Options, attack: Attack, solver: Solver | Standard, device: str) -> dict[str, Any]:

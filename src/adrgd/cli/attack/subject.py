@@ -22,16 +22,34 @@ def subject(options: Options, device: str) -> tuple[Model, Images]:
         UsageError: they do not.
     """
     from adrgd.data import load_data
-    from adrgd.models import load_model
 
     images = load_data(options.data, limit=options.limit, offset=options.offset)
-    model = load_model(options.model, device=device, trust=options.trust)
+    models = [loaded(options, spec, images, device) for spec in (options.model, *options.ensemble)]
+    if options.ensemble_by != "logits" and not options.ensemble:
+        raise UsageError("--ensemble-by says how several models answer as one; name the others by --ensemble")
+    model = models[0]
+    if options.ensemble:
+        from adrgd.models.ensemble import Ensemble
+
+        model = replace(model, module=Ensemble([one.module for one in models], options.ensemble_by))
+    return passing(model, options.straight_through), images
+
+
+def loaded(options: Options, spec: str, images: Images, device: str) -> Model:
+    """The model of a spec, which must take the images.
+
+    Raises:
+        UsageError: it does not.
+    """
+    from adrgd.models import load_model
+
+    model = load_model(spec, device=device, trust=options.trust)
     if model.input_shape is not None and tuple(model.input_shape) != tuple(images.images.shape[1:]):
         raise UsageError(
-            f"{options.model} takes inputs of shape {tuple(model.input_shape)}, but {options.data} holds images of "
+            f"{spec} takes inputs of shape {tuple(model.input_shape)}, but {options.data} holds images of "
             f"shape {tuple(images.images.shape[1:])}; choose a model and data that belong together"
         )
-    return passing(model, options.straight_through), images
+    return model
 
 
 def passing(model: Model, names: tuple[str, ...]) -> Model:
@@ -61,6 +79,7 @@ def shared(options: Options, device: str) -> dict[str, Any]:
     return {
         "adrgd": __version__, "model": options.model, "data": options.data, "limit": options.limit,
         "offset": options.offset, "batch_size": options.batch_size, "device": device,
+        **({"ensemble": list(options.ensemble), "ensemble_by": options.ensemble_by} if options.ensemble else {}),
         **({"straight_through": list(options.straight_through)} if options.straight_through else {}),
     }  # fmt: skip
 

@@ -63,6 +63,32 @@ def _certified(summary: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def judged(summary: dict[str, Any]) -> list[Table]:
+    """What was found, shown to other models: one line each, the attacked one first."""
+    if "judges" not in summary:
+        return []
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    config = summary["config"]
+    found = Table(title="shown to", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("model", "right before", "broken", "95 %", "of those right before"):
+        found.add_column(name, justify="left" if name == "model" else "right", overflow="fold")
+    low, high = summary["success_interval_95"]
+    own = " + ".join([config["model"], *config.get("ensemble", ())])
+    found.add_row(
+        f"{own} (attacked)", f"{summary['clean_accuracy']:.4f}", f"{summary['success_rate']:.4f}",
+        f"{low:.3f} to {high:.3f}", "",
+    )  # fmt: skip
+    for row in summary["judges"]:
+        low, high = row["success_interval_95"]
+        found.add_row(
+            row["model"], f"{row['clean_accuracy']:.4f}", f"{row['success_rate']:.4f}", f"{low:.3f} to {high:.3f}",
+            f"{row['carried']} of {row['right_before']}",
+        )  # fmt: skip
+    return [found]
+
+
 def _random(summary: dict[str, Any]) -> dict[str, str]:
     """What the draws of a random model say, one by one."""
     found = summary.get("eot")
