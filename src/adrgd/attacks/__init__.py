@@ -3,10 +3,10 @@
 from adrgd.attacks.certify import Certificate, Certifier
 from adrgd.attacks.equal_passes import steps_within
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
+from adrgd.attacks.judges import Shared, shown_to, transfer
 from adrgd.attacks.minimum import Minimum, Smallest, smallest_changes
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import Threat
-from adrgd.attacks.transfer import Shared, shown_to, transfer
 
 __all__ = [
     "Attack",

@@ -16,13 +16,13 @@ from adrgd.attacks.batches import Batch, Workers, attackable, split
 from adrgd.attacks.certify import certify_run, check_certifiable
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.gating import attack_gating, check_gates, facts
+from adrgd.attacks.judges import shown_to
 from adrgd.attacks.minimum import Smallest
 from adrgd.attacks.prepare import say_if_fixed
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.threat import LEAVES, Threat
-from adrgd.attacks.transfer import shown_to
 from adrgd.data import Images
 from adrgd.defences.expected import Expected
 from adrgd.errors import UsageError, warn

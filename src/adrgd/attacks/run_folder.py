@@ -24,8 +24,8 @@ import torch
 from safetensors.torch import load_file, save
 
 from adrgd.attacks.evaluate import AttackResult
+from adrgd.attacks.judges import Shared
 from adrgd.attacks.minimum import Smallest
-from adrgd.attacks.transfer import Shared
 from adrgd.reading import read_table
 from adrgd.runs import Run
 
