@@ -32,6 +32,7 @@ from adrgd.reading import read_bytes, read_json, read_record, read_table
 CERTIFICATES = "certificates.parquet"
 
 Word = Literal["broken", "certified", "undecided"]
+NORMS = ("linf", "l2", "l1")
 WORDS: tuple[Word, ...] = ("broken", "certified", "undecided")
 
 
@@ -61,10 +62,12 @@ def check_certifiable(threat: Threat, seconds: float) -> None:
     """See that there are certificates for a threat.
 
     Raises:
-        UsageError: its norm is another one than linf, or the seconds are none.
+        UsageError: its norm is none of linf, l2 and l1, or the seconds are none.
     """
-    if threat.norm != "linf":
-        raise UsageError(f"certificates are for the norm linf, found {threat.norm}; leave --certify away")
+    if threat.norm not in NORMS:
+        raise UsageError(
+            f"certificates are for the norms {', '.join(NORMS)}, found {threat.norm}; leave --certify away"
+        )
     if not 0 < seconds < float("inf"):
         raise UsageError(f"--certify takes a positive number of seconds an image, found {seconds:g}")
 
@@ -76,7 +79,7 @@ class Certifier:
 
     Args:
         model: takes images (B, ...) and returns logits; in eval mode.
-        threat: its norm is linf.
+        threat: its norm is linf, l2 or l1.
     """
 
     def __init__(self, model: nn.Module, threat: Threat) -> None:
@@ -87,7 +90,7 @@ class Certifier:
         """Certify one image (...) whose class is `label`, for a number of seconds.
 
         Raises:
-            UsageError: the threat's norm is not linf.
+            UsageError: there are no certificates in the threat's norm.
         """
         check_certifiable(self.threat, seconds)
         self.example = image

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from adrgd.attacks.threat import Threat
 from adrgd.bounds.backward import Boxes
+from adrgd.bounds.balls import Ball
 from adrgd.bounds.network import Network
 from adrgd.bounds.reading import read_network
 from adrgd.proof.claims import Claims
@@ -24,7 +25,7 @@ def network_of(model: nn.Module, image: Tensor) -> Network:
 
 
 def ball(threat: Threat, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Corners (n,) of a box that holds the image's whole ball, in float64; the threat's norm is linf."""
+    """Corners (n,) of a box that holds the image's whole ball, in float64; the threat's norm is linf, l2 or l1."""
     clean = image.detach().cpu().double().flatten()
     low, high = clean - threat.eps, clean + threat.eps
     if threat.range is not None:
@@ -49,7 +50,10 @@ def claims_of(
     else:
         rows = (above - above[target])[torch.arange(classes) != target][None]
     count = len(rows)
+    around = None
+    if threat.norm in ("l2", "l1"):
+        around = Ball(threat.norm, image.detach().cpu().double().flatten().expand(count, -1), threat.eps)
     return Claims(
-        Boxes(low.expand(count, -1), high.expand(count, -1)), rows, None,
+        Boxes(low.expand(count, -1), high.expand(count, -1), around), rows, None,
         torch.zeros(rows.shape[:2], dtype=torch.float64), torch.ones(rows.shape[:2], dtype=torch.bool),
     )  # fmt: skip

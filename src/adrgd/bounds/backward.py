@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from adrgd.bounds.balls import Ball
 from adrgd.bounds.margins import Margins
 from adrgd.bounds.network import Network
 from adrgd.bounds.relaxation import Relaxation
@@ -21,10 +22,11 @@ UNIT_ROUNDOFF = 2.0**-53
 
 @dataclass(frozen=True)
 class Boxes:
-    """A batch of boxes: corners (boxes, inputs)."""
+    """A batch of boxes: corners (boxes, inputs); with a ball, of the parts of them that lie in it."""
 
     lower: Tensor
     upper: Tensor
+    ball: Ball | None = None
 
     def __len__(self) -> int:
         return len(self.lower)
@@ -39,10 +41,12 @@ class Boxes:
 
     def take(self, rows: Tensor) -> Boxes:
         """The boxes with these indices."""
-        return Boxes(self.lower[rows], self.upper[rows])
+        return Boxes(self.lower[rows], self.upper[rows], None if self.ball is None else self.ball.take(rows))
 
     def least(self, slope: Tensor, offset: Tensor) -> Tensor:
         """The minimum of linear functions (boxes, rows, inputs) and (boxes, rows)."""
+        if self.ball is not None:
+            return offset + self.ball.least(slope, self.lower, self.upper)
         middle = torch.bmm(slope, self.centre[:, :, None])[:, :, 0]
         return offset + middle - torch.bmm(slope.abs(), self.radius[:, :, None])[:, :, 0]
 
@@ -75,7 +79,9 @@ class LinearBound:
         )
 
     def vertex(self, boxes: Boxes) -> Tensor:
-        """The corner where the value is taken: (boxes, rows, inputs)."""
+        """The corner, or the point of the ball, where the value is taken: (boxes, rows, inputs)."""
+        if boxes.ball is not None:
+            return boxes.ball.minimiser(self.slope, boxes.lower, boxes.upper)
         return torch.where(self.slope > 0, boxes.lower[:, None], boxes.upper[:, None])
 
 

@@ -41,7 +41,7 @@ class Margins:
         self.steps: list[Tensor] = []
         self.lines: list[Tensor] = []
         self.largest: list[Tensor] = []
-        self.inputs = MORE * (FEW + network.inputs) * SUMMED * self.corner[0]
+        self.inputs = MORE * (FEW + 4 * network.inputs) * SUMMED * self.corner[0]
         self.given = self.inputs + 8 * UNITS[network.dtype] * self.corner[0]
         self.extend([])
 

@@ -71,7 +71,7 @@ def intervals_of(
             lower, upper = torch.maximum(lower, known[layer][0]), torch.minimum(upper, known[layer][1])
         bent = relax(curve, lower, upper).bent[0].nonzero()[:, 0]
         at = 0
-        while layer and at < len(bent):
+        while (layer or box.ball is not None) and at < len(bent):
             began = time.perf_counter()
             chosen = bent[at : at + ROWS[size]]
             at += ROWS[size]

@@ -108,6 +108,6 @@ def start(network: Network, claims: Claims, accept: Accept, record: Record | Non
     if not claims.counts.any(1).all():
         raise NoBoundsError("a case without constraints on the outputs cannot be refuted")
     free = int((claims.boxes.upper - claims.boxes.lower > 1e-12).any(0).sum())
-    if free <= FEW and isinstance(network, Matrices):
+    if free <= FEW and isinstance(network, Matrices) and claims.boxes.ball is None:
         return InputSplit(network, claims, accept, record)
     return NeuronSplit(network, claims, accept, record)

@@ -96,7 +96,8 @@ class NeuronSplit:
         self.sums: dict[int, Tensor] = {}
         self.summed = bool((claims.counts.sum(1) > 1).any())
         self.rows = claims.offset.shape[1] + self.summed
-        corners = torch.cat([claims.boxes.lower, claims.boxes.upper], 1)
+        ball = claims.boxes.ball
+        corners = torch.cat([claims.boxes.lower, claims.boxes.upper, *([] if ball is None else [ball.centre])], 1)
         _, self.group = torch.unique(corners, dim=0, return_inverse=True)
         self.batch = max(1, min(LARGEST, ENTRIES // max(1, sum(network.sizes) * self.rows)))
         self.pieces, self.deadline = self._work(), 0.0

@@ -67,7 +67,7 @@ class Options:
     judge: tuple[str, ...] = ()
     """Other models that what was found is shown to; they are not attacked."""
     certify: float | None = None
-    """Seconds for each image that stands, to prove that nothing in its ball breaks it (linf only)."""
+    """Seconds for each image that stands, to prove that nothing in its ball breaks it (linf, l2 and l1)."""
     limit: int | None = None
     """The first N images only."""
     offset: int = 0
