@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from adrgd import AdrgdError, Images, ModelError, NonFiniteError, UsageError, cli, load_data, load_model
-from adrgd.attacks import Attack, AttackResult, attack_batch, ray_workers
+from adrgd.attacks import Attack, AttackResult, Minimum, attack_batch, ray_workers, smallest_changes
 from adrgd.attacks.batches import Batch, split
 from adrgd.attacks.ray_workers import RayWorkers
 from adrgd.errors import MissingExtraError
@@ -79,6 +79,13 @@ def check_same(found: list[tuple[Batch, AttackResult]], problem: Problem, batche
 
 def test_results_are_those_of_one_process(ray: ModuleType, problem: Problem, batches: list[Batch]) -> None:
     check_same(list(RayWorkers()(problem.net, attack_of(problem), batches)), problem, batches)
+
+
+def test_smallest_changes_are_those_of_one_process(ray: ModuleType, problem: Problem, batches: list[Batch]) -> None:
+    minimum = Minimum(passes=120)
+    for batch, found in RayWorkers()(problem.net, minimum, batches[:2]):
+        here = smallest_changes(problem.net, batch.images, batch.labels, minimum, index=batch.index)
+        assert torch.equal(found.adversarial, here.adversarial)
 
 
 class Deadly(nn.Module):

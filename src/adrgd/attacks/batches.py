@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from adrgd.attacks.evaluate import Attack, AttackResult
+from adrgd.attacks.evaluate import Attack
+from adrgd.attacks.minimum import Minimum
 from adrgd.data import Images
 from adrgd.errors import DataError
 from adrgd.rows import take
@@ -32,11 +33,14 @@ class Batch:
 
 
 class Workers(Protocol):
-    """Whatever attacks batches: it yields each with its result, in any order, and raises what `attack_batch` does."""
+    """Whatever attacks batches: it yields each with its result, in any order, and raises what `attack_batch` does.
+
+    What it is asked for is an `Attack`, with an `AttackResult` for each batch, or a `Minimum`, with a `Smallest`.
+    """
 
     def __call__(
-        self, model: nn.Module, attack: Attack, batches: Sequence[Batch]
-    ) -> Generator[tuple[Batch, AttackResult]]: ...
+        self, model: nn.Module, asked: Attack | Minimum, batches: Sequence[Batch]
+    ) -> Generator[tuple[Batch, Any]]: ...
 
 
 def attackable(images: Images, target: object) -> Images:

@@ -68,6 +68,8 @@ def check_certifiable(threat: Threat, seconds: float) -> None:
         raise UsageError(
             f"certificates are for the norms {', '.join(NORMS)}, found {threat.norm}; leave --certify away"
         )
+    if threat.mask is not None or threat.patch is not None:
+        raise UsageError("certificates are for changes of all pixels; leave --certify away, or the mask and the patch")
     if not 0 < seconds < float("inf"):
         raise UsageError(f"--certify takes a positive number of seconds an image, found {seconds:g}")
 

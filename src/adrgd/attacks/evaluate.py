@@ -173,7 +173,7 @@ def attack_batch(
     )  # fmt: skip
     cost = passes_of(case.model)
     clean = case.clean
-    if check and threat.range is not None:
+    if check and threat.range is not None and threat.patch is None:
         warn_of_reach(threat.eps, threat.range[1] - threat.range[0], clean.shape[1:], threat.norm)
     elif check:
         warn_of_grey(clean)

@@ -34,7 +34,7 @@ class Minimum:
         steps: iterations of each run, at most.
         solver: what moves the inputs inside each ball.
         lower, upper: the range of valid inputs.
-        target: as in `Threat`.
+        target, mask: as in `Threat`.
         loss: a name from `adrgd.objective.LOSSES`.
         seed: of all randomness.
     """
@@ -46,6 +46,7 @@ class Minimum:
     lower: float = 0.0
     upper: float = 1.0
     target: Any = None
+    mask: Any = None
     loss: str = "margin"
     seed: int = 0
 
@@ -63,7 +64,9 @@ class Minimum:
     @property
     def threat(self) -> Threat:
         """What the attacker may do, but for the size of a change: its eps says nothing."""
-        return Threat(norm=self.norm, eps=1.0, lower=self.lower, upper=self.upper, target=self.target)
+        return Threat(
+            norm=self.norm, eps=1.0, lower=self.lower, upper=self.upper, target=self.target, mask=self.mask
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from adrgd.attacks.batches import attackable
+from adrgd.attacks.batches import Workers, attackable
 from adrgd.attacks.minimum import Minimum, Smallest, smallest_changes
 from adrgd.attacks.report import cards
 from adrgd.attacks.run import Advance, fill, in_turn, left, looked_at, spent
@@ -32,6 +32,7 @@ def run_minimum(
     device: str = "cpu",
     resume: bool = False,
     advance: Advance | None = None,
+    workers: Workers | None = None,
     require_gates: bool = False,
 ) -> dict[str, Any]:
     """Look for the smallest change of every image, save everything under `out`, and return the summary.
@@ -47,7 +48,8 @@ def run_minimum(
 
     with RunFolder(out, config, resume=resume) as folder:
         waiting = left(folder, images, batch_size)
-        table = fill(folder, in_turn(one, waiting, device), len(images) - sum(map(len, waiting)), advance)
+        work = in_turn(one, waiting, device) if workers is None else workers(model, minimum, waiting)
+        table = fill(folder, work, len(images) - sum(map(len, waiting)), advance)
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks() | seen
         folder.write_summary(summary)
         _report(folder, images, table, summary)

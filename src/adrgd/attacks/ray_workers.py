@@ -23,7 +23,8 @@ import torch
 from torch import nn
 
 from adrgd.attacks.batches import Batch
-from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
+from adrgd.attacks.evaluate import Attack, attack_batch
+from adrgd.attacks.minimum import Minimum, smallest_changes
 from adrgd.errors import AdrgdError, ModelError, UsageError, optional
 from adrgd.models import load_model
 
@@ -54,8 +55,8 @@ class RayWorkers:
     trust: bool = False
 
     def __call__(
-        self, model: nn.Module, attack: Attack, batches: Sequence[Batch]
-    ) -> Generator[tuple[Batch, AttackResult]]:
+        self, model: nn.Module, asked: Attack | Minimum, batches: Sequence[Batch]
+    ) -> Generator[tuple[Batch, Any]]:
         """Yield each batch with its result, in the order in which they are finished.
 
         Raises:
@@ -76,7 +77,7 @@ class RayWorkers:
             try:
                 while True:
                     for batch in islice(waiting, width - len(running)):
-                        running[task.remote(sent, attack, _alone(batch), self.threads, device)] = batch
+                        running[task.remote(sent, asked, _alone(batch), self.threads, device)] = batch
                     if not running:
                         return
                     (done, *_), _ = ray.wait(list(running))
@@ -129,13 +130,14 @@ class _Failure:
     message: str
 
 
-def _work(sent: list[Any], attack: Attack, batch: Batch, threads: int, device: str) -> AttackResult | _Failure:
+def _work(sent: list[Any], asked: Attack | Minimum, batch: Batch, threads: int, device: str) -> Any:
     """What a worker does."""
     torch.set_num_threads(threads)
     try:
         model = _network(sent[0], device)
         images, labels = batch.images.to(device), batch.labels.to(device)
-        result: AttackResult = attack_batch(model, images, labels, attack, index=batch.index, check=False)
+        run: Any = smallest_changes if isinstance(asked, Minimum) else attack_batch
+        result = run(model, images, labels, asked, index=batch.index, check=False)
     except AdrgdError as error:
         plain = next(kind for kind in type(error).__mro__ if kind.__module__ == AdrgdError.__module__)
         return _Failure(plain, str(error))
@@ -149,7 +151,7 @@ def _network(sent: Any, device: str) -> nn.Module:
     return network.to(device)
 
 
-def _result(ray: Any, done: Any, batch: Batch) -> AttackResult:
+def _result(ray: Any, done: Any, batch: Batch) -> Any:
     where = f"the batch of {len(batch)} images that begins with image {int(batch.index[0])}"
     try:
         result = ray.get(done)
@@ -163,8 +165,7 @@ def _result(ray: Any, done: Any, batch: Batch) -> AttackResult:
         ) from error
     if isinstance(result, _Failure):
         raise result.kind(result.message)
-    found: AttackResult = result
-    return found
+    return result
 
 
 def _knock(address: str) -> None:

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from adrgd.attacks.boundary import follow
 from adrgd.attacks.case import Case
-from adrgd.domain import Box, Domain, across, ball
+from adrgd.domain import Domain, across
 from adrgd.errors import UsageError
 from adrgd.maximize import maximize
 from adrgd.objective import Score
@@ -33,6 +34,8 @@ LESS = 0.3  # the share by which the first radius is smaller than what was found
 AGAIN = 0.7  # of that share after a run that found nothing
 LEAST = 0.005  # of that share
 NEAREST = 4  # classes that second runs go to
+SHARPENED = 5  # every so many runs the boundary is followed instead
+PLANES = 8  # linearisations on the way
 HALVINGS = 12  # of the way back to the clean image
 
 
@@ -58,7 +61,10 @@ def search(case: Case, *, solver: Solver, steps: int, passes: int, seed: int) ->
     """
     work = _Search(case, solver, steps, passes, seed)
     while len(rows := work.unfinished()):
-        work.run(rows)
+        if work.runs % SHARPENED == SHARPENED - 1 and not work.counted:
+            work.sharpen(rows)
+        else:
+            work.run(rows)
     work.restore() if work.counted else work.draw_in()
     return Found(work.best, work.below, work.spent[0], work.spent[1], work.moved)
 
@@ -87,7 +93,7 @@ class _Search:
         clean, threat = case.clean, case.threat
         if threat.range is None:
             raise UsageError("expected a box around the inputs whose smallest change is looked for; give both its ends")
-        self.box, self.counted = Box(*threat.range), threat.norm == "l0"
+        self.counted = threat.norm == "l0"
         self.whole = across(threat.norm, threat.range[1] - threat.range[0], clean.shape[1:])
         self.best = clean.clone()
         broken = case.broken(case.logits.argmax(1))
@@ -128,6 +134,15 @@ class _Search:
         self.below[rows] = torch.where(failed, radius.maximum(self.below[rows]), self.below[rows])
         smaller = torch.where(failed & self.above[rows].isfinite(), AGAIN, 1.0)
         self.less[rows] = (self.less[rows] * smaller).clamp_min(LEAST)
+
+    def sharpen(self, rows: Tensor) -> None:
+        """Follow the decision boundary from the nearest broken points of these images."""
+        self.runs += 1
+        rows = rows[self.above[rows].isfinite()]
+        if len(rows):
+            found = follow(self.case, rows, self.best[rows], self.whole, PLANES)
+            self.spent[:, rows] += PLANES
+            self._keep(rows, found.x, found.distance.isfinite())
 
     def draw_in(self) -> None:
         """Go back along the line to the clean image while the point stays broken."""
@@ -189,7 +204,7 @@ class _Search:
         return radius.floor().minimum(above - 1).clamp_min(1) if self.counted else radius
 
     def _ball(self, rows: Tensor, radius: Tensor) -> Domain:
-        return ball(self.case.threat.norm, self.case.clean[rows], radius, self.box)
+        return self.case.threat.around(self.case.clean[rows], radius)
 
     def _distance(self, rows: Tensor, x: Tensor) -> Tensor:
         return self.case.threat.distance(x, self.case.clean[rows])

@@ -9,7 +9,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from adrgd.domain import Box, Domain, as_eps, as_norm, ball, distance
+from adrgd.attacks.mask import masked
+from adrgd.domain import Box, Domain, Patch, as_eps, as_norm, ball, distance
+from adrgd.domain.protocol import Value
 from adrgd.errors import UsageError
 from adrgd.names import Norm
 from adrgd.rows import RowRandom
@@ -31,6 +33,8 @@ class Threat:
         lower, upper: the range of valid inputs; both None where perturbed inputs may leave it (no box).
         target: None for any wrong class; a class number; "next" (the class after the label), "random" (another class,
             drawn by seed), or "least-likely" (the class with the smallest clean logit).
+        mask: what may change: a file (.npy or a picture) or truth values that broadcast to one image; None for all.
+        patch: the side of one square that may change, its place free in each image; None for all.
     """
 
     norm: Norm = "linf"
@@ -38,6 +42,8 @@ class Threat:
     lower: float | None = 0.0
     upper: float | None = 1.0
     target: int | Literal["next", "random", "least-likely"] | None = None
+    mask: Any = None
+    patch: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", as_norm(self.norm))
@@ -62,7 +68,11 @@ class Threat:
             raise UsageError(f"expected both ends of the range or neither, found {self.lower} and {self.upper}")
         if self.range is not None and not self.range[0] < self.range[1]:
             raise UsageError(f"expected lower < upper, found {self.lower} and {self.upper}")
+        if self.patch is not None and (self.norm != "linf" or self.range is None):
+            raise UsageError("a patch needs the norm linf and a box; leave out the other norm, or the patch")
         target: Any = self.target
+        if isinstance(target, bool):
+            raise UsageError(f"expected a class number as the target, found {target}; pass the number of the class")
         if target is not None and target not in ("next", "random", "least-likely"):
             try:
                 object.__setattr__(self, "target", operator.index(target))
@@ -80,9 +90,16 @@ class Threat:
         """Inputs x put inside the range; they stay as they are without a box."""
         return x if self.range is None else x.clamp(*self.range)
 
-    def around(self, x: Tensor) -> Domain:
-        """The allowed inputs around clean inputs x (B, ...)."""
-        return ball(self.norm, x, self.eps, None if self.range is None else Box(*self.range))
+    def around(self, x: Tensor, eps: Value | None = None) -> Domain:
+        """The allowed inputs around clean inputs x (B, ...), within the threat's own eps unless another is given."""
+        size, box = self.eps if eps is None else eps, None if self.range is None else Box(*self.range)
+        patch = None if self.patch is None or box is None else Patch(x, self.patch, box, size)
+        domain = patch or ball(self.norm, x, size, box)
+        return domain if self.mask is None else masked(domain, self.mask, x)
+
+    def settings(self) -> dict[str, Any]:
+        """What a run's folder keeps of it."""
+        return {name: value for name, value in vars(self).items() if name not in ("mask", "patch") or value is not None}
 
     def distance(self, x: Tensor, clean: Tensor) -> Tensor:
         """(B,) the size of each perturbation in the threat's norm, in float64."""

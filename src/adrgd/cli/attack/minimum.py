@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress
 from rich.table import Table
 
 from adrgd.cli.attack.options import Options
-from adrgd.cli.attack.subject import shared, subject, target, working
+from adrgd.cli.attack.subject import shared, subject, target, workers, working
 from adrgd.cli.folders import figures
 from adrgd.cli.options import Chosen, describe, positive, usable_device
 from adrgd.errors import UsageError
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from adrgd.attacks.minimum import Minimum
 
 NOT_HERE = {
-    "eps": "the radius is what is looked for", "ray": "it works in one process",
-    "restarts": "it starts again by itself", "keep_going": "it goes on by itself",
-    "eot": "it takes fixed functions; attack a random model within an eps", "eot_judge": "there is no --eot",
+    "eps": "the radius is what is looked for", "restarts": "it starts again by itself",
+    "keep_going": "it goes on by itself", "eot": "it takes fixed functions; attack a random model within an eps",
+    "eot_judge": "there is no --eot", "patch": "it measures the size of a change; a --mask holds a place",
     "judge": "what breaks others is asked within an eps",
     "certify": "a proof needs a radius", "steps": "runs are short, and as many as --passes pays for",
 }  # fmt: skip
@@ -39,7 +38,7 @@ def minimum(options: Options, chosen: Chosen) -> int:
     device = usable_device(run.device)
     asked = Minimum(
         norm=options.norm, passes=positive(options.passes, "passes"), solver=solver, target=target(options),
-        loss=options.loss, seed=run.seed,
+        mask=options.mask, loss=options.loss, seed=run.seed,
     )  # fmt: skip
     model, images = subject(options, device)
     out = run.folder(options.model.partition("?")[0], "minimum")
@@ -49,7 +48,7 @@ def minimum(options: Options, chosen: Chosen) -> int:
         task = bar.add_task("looking for the smallest changes", total=len(images))
         return run_minimum(
             model.module, images, asked, out, config=config, batch_size=positive(options.batch_size, "batch-size"),
-            device=device, resume=run.resume, require_gates=options.require_gates,
+            device=device, resume=run.resume, workers=workers(options, device), require_gates=options.require_gates,
             advance=lambda done, broken: bar.update(task, completed=done, description=f"{broken} broken"),
         )  # fmt: skip
 
@@ -84,7 +83,7 @@ def _config(
     whole = across(asked.norm, asked.upper - asked.lower, torch.Size(shape))
     return shared(options, device) | {
         "minimum": True, "norm": asked.norm, "passes": asked.passes, "steps": asked.steps, "loss": asked.loss,
-        "threat": asdict(asked.threat) | {"eps": whole}, "solver": solver, "seed": asked.seed,
+        "threat": asked.threat.settings() | {"eps": whole}, "solver": solver, "seed": asked.seed,
     }  # fmt: skip
 
 

@@ -32,6 +32,11 @@ class Options:
     """Look for the smallest change of each image instead, within --passes; there is no --eps then."""
     passes: int = 1000
     """Forward and backward passes an image, together, for --minimum."""
+    mask: str | None = field(default=None, metadata={"metavar": "FILE"})
+    """Only these pixels may change: a .npy array or a picture, zero where nothing may."""
+    patch: int | None = field(default=None, metadata={"metavar": "SIDE"})
+    """Only one square of so many pixels may change, its place free in each image; --eps is the whole range then, unless
+    given."""
     box: BoxName = "data"
     """data: perturbed images stay in [0, 1]; none: the ball alone bounds them, and they may leave it."""
     solver: str = "graduated"

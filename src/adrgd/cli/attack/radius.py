@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from adrgd.cli.attack.options import Options
-from adrgd.cli.attack.subject import loaded, shared, subject, target
+from adrgd.cli.attack.subject import loaded, shared, subject, target, workers
 from adrgd.cli.attack.table import judged, table
 from adrgd.cli.options import Chosen, describe, positive, usable_device
 from adrgd.errors import UsageError
@@ -21,10 +20,9 @@ if TYPE_CHECKING:
 
 def attack(options: Options, chosen: Chosen) -> int:
     """Attack, into a folder."""
-    if options.eps is None:
+    if options.eps is None and options.patch is None:
         raise UsageError("expected --eps, the largest perturbation, or --minimum for the smallest one of each image")
     from adrgd.attacks.evaluate import Attack
-    from adrgd.attacks.ray_workers import RayWorkers
     from adrgd.attacks.run import run_attack
     from adrgd.attacks.threat import Threat, of_box
 
@@ -32,7 +30,10 @@ def attack(options: Options, chosen: Chosen) -> int:
     run.begin()
     positive(options.batch_size, "batch-size")
     device = usable_device(run.device)
-    threat = Threat(norm=options.norm, eps=options.eps, target=target(options), **of_box({"box": options.box}))
+    threat = Threat(
+        norm=options.norm, eps=1.0 if options.eps is None else options.eps, target=target(options), mask=options.mask,
+        patch=options.patch, **of_box({"box": options.box}),
+    )  # fmt: skip
     attack = Attack(
         threat=threat, solver=solver, steps=positive(options.steps, "steps"),
         restarts=positive(options.restarts, "restarts"), loss=options.loss, seed=run.seed,
@@ -40,22 +41,13 @@ def attack(options: Options, chosen: Chosen) -> int:
     )  # fmt: skip
     model, images = subject(options, device)
     judges = {spec: loaded(options, spec, images, device).module for spec in dict.fromkeys(options.judge)}
-    workers = None
-    if options.ray is not None:
-        if options.ensemble or options.straight_through:
-            raise UsageError(
-                "--ray has workers load --model alone; leave --ensemble and --straight-through out, or --ray"
-            )
-        workers = RayWorkers(
-            address=options.ray, threads=run.threads or 1, device=device, spec=options.model, trust=options.trust
-        )
     out = run.folder(options.model.partition("?")[0], options.solver)
 
     def work(bar: Progress) -> dict[str, Any]:
         task = bar.add_task("attacking", total=len(images))
         return run_attack(
             model.module, images, attack, out, config=_config(options, attack, solver, device),
-            batch_size=options.batch_size, device=device, resume=run.resume, workers=workers,
+            batch_size=options.batch_size, device=device, resume=run.resume, workers=workers(options, device),
             require_gates=options.require_gates,
             advance=lambda done, broken: bar.update(task, completed=done, description=f"{broken} broken"),
             certify=options.certify, judges=judges,
@@ -69,7 +61,7 @@ def attack(options: Options, chosen: Chosen) -> int:
 def _config(options: Options, attack: Attack, solver: Solver | Standard, device: str) -> dict[str, Any]:
     """Everything that decides the result; a run can only go on under the same."""
     return shared(options, device) | {
-        "threat": asdict(attack.threat), "solver": describe(solver, options.solver),
+        "threat": attack.threat.settings(), "solver": describe(solver, options.solver),
         "steps": attack.steps, "restarts": attack.restarts, "loss": attack.loss,
         "stop_at_success": attack.stop_at_success, "seed": attack.seed,
         **({} if options.certify is None else {"certify": options.certify}),

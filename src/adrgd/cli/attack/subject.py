@@ -11,6 +11,7 @@ from adrgd.cli.options import class_or_rule
 from adrgd.errors import UsageError
 
 if TYPE_CHECKING:
+    from adrgd.attacks.ray_workers import RayWorkers
     from adrgd.data import Images
     from adrgd.models import Model
 
@@ -59,6 +60,22 @@ def passing(model: Model, names: tuple[str, ...]) -> Model:
     from adrgd.defences import StraightThrough
 
     return replace(model, module=StraightThrough(model.module, names))
+
+
+def workers(options: Options, device: str) -> RayWorkers | None:
+    """Ray workers, where they were asked for.
+
+    Raises:
+        UsageError: what they load is not what is attacked.
+    """
+    if options.ray is None:
+        return None
+    if options.ensemble or options.straight_through:
+        raise UsageError("--ray has workers load --model alone; leave --ensemble and --straight-through out, or --ray")
+    from adrgd.attacks.ray_workers import RayWorkers
+
+    threads = options.run.threads or 1
+    return RayWorkers(address=options.ray, threads=threads, device=device, spec=options.model, trust=options.trust)
 
 
 def target(options: Options) -> Any:

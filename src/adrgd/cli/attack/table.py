@@ -37,7 +37,14 @@ def table(summary: dict[str, Any]) -> Table:
             "seed": f"{summary['seed']}",
         }
     )
-    return figures(f"{config['solver']['name']}, {config['threat']['norm']} {config['threat']['eps']:g}", rows)
+    return figures(f"{config['solver']['name']}, {allowed(config['threat'])}", rows)
+
+
+def allowed(threat: dict[str, Any]) -> str:
+    """What may change, in a few words."""
+    words = f"{threat['norm']} {threat['eps']:g}"
+    words += f" in a square of {threat['patch']}" if "patch" in threat else ""
+    return words + (f" where {threat['mask']} allows it" if "mask" in threat else "")
 
 
 def _unboxed(summary: dict[str, Any]) -> dict[str, str]:
