@@ -56,6 +56,8 @@ class Options:
     """The folder of cifar10.npz."""
     budgets: tuple[int, ...] = (1000, 3000, 10_000, 30_000, 100_000, 300_000)
     seeds: int = 3
+    rungs: tuple[str, ...] = ()
+    """Of neither, walk, branch and both; all unless given."""
     among: int = 600
     """The first test images, of which lists are made."""
     certify: float = 10.0
@@ -75,9 +77,9 @@ class List:
     labels: Tensor
     eps: float
 
-    def attack(self, budget: int, walk: float, seed: int) -> AttackResult:
+    def attack(self, budget: int, seed: int, walk: float = 0.0, branch: float = 0.0) -> AttackResult:
         """Run the ensemble."""
-        solver = Standard(budget=budget, walk=walk)
+        solver = Standard(budget=budget, walk=walk, branch=branch)
         return attack_batch(
             self.net, self.images, self.labels, Attack(threat=Threat(eps=self.eps), solver=solver, seed=seed)
         )
@@ -95,7 +97,7 @@ def lists(options: Options) -> Iterator[List]:
 
 def near(whole: List) -> List:
     """Those that a budget of 1000 leaves standing, near to falling."""
-    found = whole.attack(1000, 0.0, 0)
+    found = whole.attack(1000, 0)
     with torch.no_grad():
         clean, after = whole.net(whole.images), whole.net(found.adversarial)
     size = torch.maximum(-margin(clean, whole.labels), FLOOR * (clean.amax(1) - clean.amin(1)))
@@ -103,26 +105,40 @@ def near(whole: List) -> List:
     return List(whole.name, whole.net, whole.images[keep], whole.labels[keep], whole.eps)
 
 
-def ways(options: Options) -> Iterator[tuple[int, float]]:
-    """Budgets, and shares of them for a walk; below 2000 there is none."""
+RUNGS = {"neither": (0.0, 0.0), "walk": (0.1, 0.0), "branch": (0.0, 0.3), "both": (0.1, 0.3)}
+"""Shares of the budget for a walk, and for a branch and bound."""
+WORDS = {
+    "neither": "graduated runs alone", "walk": "with walks", "branch": "with branch and bound", "both": "with both"
+}  # fmt: skip
+LEAST = {"neither": 0, "walk": 2000, "branch": 20_000, "both": 20_000}
+"""Budgets below which there is none."""
+
+
+def ways(options: Options) -> Iterator[tuple[int, str]]:
+    """Budgets, and what is added to the graduated runs."""
     for budget in options.budgets:
-        for walk in (0.0, 0.1) if budget >= 2000 else (0.0,):
-            yield budget, walk
+        for rung in RUNGS:
+            if budget >= LEAST[rung] and (not options.rungs or rung in options.rungs):
+                yield budget, rung
 
 
 def measure(options: Options, one: List, lines: dict[str, Any]) -> None:
     """All lines of a list that are missing."""
-    for budget, walk in track(list(ways(options)), one.name):
-        key = f"{one.name} | {budget} | {walk}"
-        if key in lines:
-            continue
-        started = time.process_time()
-        found = [one.attack(budget, walk, seed) for seed in range(options.seeds)]
-        broken = [result.success.nonzero()[:, 0].tolist() for result in found]
-        seconds = (time.process_time() - started) / (options.seeds * max(1, len(one.labels)))
-        lines[key] = {"list": one.name, "budget": budget, "walk": walk, "broken": broken, "seconds": seconds}
-        lines[key]["images"] = len(one.labels)
-        keep(options, lines)
+    for budget, rung in track(list(ways(options)), one.name):
+        walk, branch = RUNGS[rung]
+        key = f"{one.name} | {budget} | {walk}" + (f" | {branch}" if branch else "")
+        line = lines.get(key, {"list": one.name, "budget": budget, "walk": walk, "broken": [], "seconds": 0.0})
+        line |= {"branch": branch, "images": len(one.labels)}
+        for seed in range(len(line["broken"]), options.seeds):
+            started = time.process_time()
+            result = one.attack(budget, seed, walk, branch)
+            spent = (time.process_time() - started) / max(1, len(one.labels))
+            line["seconds"] = (line["seconds"] * seed + spent) / (seed + 1)
+            line["broken"].append(result.success.nonzero()[:, 0].tolist())
+            if result.certified is not None:
+                line.setdefault("certified", []).append(result.certified.nonzero()[:, 0].tolist())
+            lines[key] = line
+            keep(options, lines)
     key = f"{one.name} | certified"
     if key not in lines and options.certify:
         ever = {at for line in lines.values() if line["list"] == one.name for seed in line["broken"] for at in seed}
@@ -149,12 +165,14 @@ def page(lines: dict[str, Any]) -> str:
     for name in dict.fromkeys(line["list"] for line in lines.values()):
         mine = [line for line in lines.values() if line["list"] == name]
         out += [f"## {name}: {mine[0]['images']} images", ""]
-        out += ["| budget | without walks | seconds | with walks | seconds |", "|---|---|---|---|---|"]
         runs = [line for line in mine if "budget" in line]
-        for budget in dict.fromkeys(line["budget"] for line in runs):
+        rungs = [rung for rung in RUNGS if any(_shares(line) == RUNGS[rung] for line in runs)]
+        out += ["| budget | " + " | ".join(f"{WORDS[rung]} | seconds" for rung in rungs) + " |"]
+        out += ["|---" * (1 + 2 * len(rungs)) + "|"]
+        for budget in sorted({line["budget"] for line in runs}):
             cells = []
-            for walk in (0.0, 0.1):
-                found = [line for line in runs if (line["budget"], line["walk"]) == (budget, walk)]
+            for rung in rungs:
+                found = [line for line in runs if line["budget"] == budget and _shares(line) == RUNGS[rung]]
                 cells.append(", ".join(str(len(seed)) for seed in found[0]["broken"]) if found else "-")
                 cells.append(f"{found[0]['seconds']:.2f}" if found else "-")
             out.append(f"| {budget:,} | {' | '.join(cells)} |")
@@ -165,6 +183,10 @@ def page(lines: dict[str, Any]) -> str:
                 out += ["", f"Broken by some run: {len(line['broken'][0])}. The others, by proof: {words}."]
         out.append("")
     return "\n".join(out)
+
+
+def _shares(line: dict[str, Any]) -> tuple[float, float]:
+    return line["walk"], line.get("branch", 0.0)
 
 
 def main(options: Options) -> None:
