@@ -12,7 +12,7 @@ from torch import Tensor
 
 from adrgd import PGD
 from adrgd.falsify.counterexample import Counterexample
-from adrgd.falsify.rounds import Round, schedule
+from adrgd.falsify.rounds import Round, Walk, schedule
 from adrgd.falsify.search import Accept, Found, search
 from adrgd.falsify.violation import Violation, regions
 from adrgd.falsify.vnnlib import read_property
@@ -24,6 +24,13 @@ from .problems import SUM_AND_DIFFERENCE, save_linear, vnnlib
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> OnnxNet:
     return load_onnx(save_linear(tmp_path_factory.mktemp("net") / "net.onnx", SUM_AND_DIFFERENCE))
+
+
+@pytest.fixture(scope="module")
+def sizes(tmp_path_factory: pytest.TempPathFactory) -> OnnxNet:
+    """The positive and the negative part of each of four inputs, whose sum is their absolute value."""
+    weight = [[float(sign * (i == j)) for j in range(4)] for i in range(4) for sign in (1, -1)]
+    return load_onnx(save_linear(tmp_path_factory.mktemp("sizes") / "sizes.onnx", weight, then="Relu"))
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +110,23 @@ def test_signs_are_searched_by_their_soft_gradient(signs: OnnxNet) -> None:
     assert found.counterexample is not None
     assert torch.equal(signs(found.counterexample.x.float()[None])[0], wanted)
     assert look(signs, text, turns=[Round(32, 100, PGD())]).counterexample is None
+
+
+@pytest.mark.parametrize("also", [(), ("(>= Y_0 0.3)",)])
+def test_a_walk_reaches_what_single_steps_do_not(sizes: OnnxNet, also: tuple[str, ...]) -> None:
+    """All inputs have to be zero but for a thousandth, or one of them at a place of its own: the end of a walk."""
+    total = "(+ " + " ".join(f"Y_{i}" for i in range(8)) + ")"
+    text = vnnlib(f"(<= {total} {0.3005 if also else 0.001})", *also, inputs=4, outputs=8, box=("-0.5", "0.9"))
+    short = Round(8, 2, PGD())
+    assert look(sizes, text, turns=[short]).counterexample is None
+    found = look(sizes, text, turns=[short, Walk()])
+    assert found.counterexample is not None
+    assert found.walked
+
+
+def test_a_walk_needs_hinges_alone_and_goes_on_without(signs: OnnxNet) -> None:
+    text = vnnlib("(>= Y_0 2)", inputs=8, outputs=16)
+    assert not look(signs, text, turns=[Round(8, 2, PGD()), Walk()]).walked
 
 
 def test_gaps_are_the_room_in_units_of_the_coefficients(net: OnnxNet) -> None:

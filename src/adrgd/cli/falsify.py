@@ -211,7 +211,8 @@ def _plain(options: Options, verdict: Verdict) -> dict[str, Any]:
     return {
         "network": str(options.network), "property": str(options.prop), "answer": verdict.answer,
         "counterexample": found and {"x": found.x.tolist(), "y": found.y.tolist(), "case": found.case},
-        "message": verdict.message, "seconds": verdict.seconds, "load_seconds": verdict.load_seconds,
+        "found_by": verdict.found_by, "message": verdict.message,
+        "seconds": verdict.seconds, "load_seconds": verdict.load_seconds,
         "search_seconds": verdict.search_seconds, "proof_seconds": verdict.proof_seconds,
         "rounds": verdict.rounds, "passes": verdict.passes, "nodes": verdict.nodes, "proven": verdict.proven,
         "proof": None if verdict.proof is None else str(verdict.proof),

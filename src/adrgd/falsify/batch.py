@@ -50,6 +50,7 @@ class Result:
     nodes: int = 0
     proven: float = 0.0
     message: str = ""
+    found_by: str = ""
     counterexample: str = ""
 
 
@@ -165,7 +166,7 @@ def solve(job: Job) -> tuple[Result, str]:
     result = _row(
         one, verdict.answer, verdict.seconds, message=verdict.message, load_seconds=verdict.load_seconds,
         search_seconds=verdict.search_seconds, proof_seconds=verdict.proof_seconds, rounds=verdict.rounds,
-        passes=verdict.passes, nodes=verdict.nodes, proven=verdict.proven,
+        passes=verdict.passes, nodes=verdict.nodes, proven=verdict.proven, found_by=verdict.found_by,
     )  # fmt: skip
     return result, verdict.text() if verdict.counterexample else ""
 

@@ -27,6 +27,19 @@ class Round:
     open_share: float = 0.5
 
 
+@dataclass(frozen=True)
+class Walk:
+    """Walks over the polytopes around the best points found so far, where the network is piecewise linear.
+
+    Attributes:
+        starts: points.
+        passes: forward and backward passes for each of them, before they are made to fit the network's size.
+    """
+
+    starts: int = 4
+    passes: int = 2000
+
+
 def _rule(low: float, high: float, step: Steepest) -> Solver:
     return Solver(gates=GraduatedGates(spread=(low, high), spread_first=True), step=step)
 
@@ -39,8 +52,8 @@ NEAR_TRUE = _rule(0.03, 0.3, Steepest(length=1.0, schedule="linear"))
 MOST = 1024  # runs of a round; a larger network gets fewer
 
 
-def schedule() -> Iterator[Round]:
-    """Rounds without end."""
+def schedule(*, walks: bool = True) -> Iterator[Round | Walk]:
+    """Rounds without end, and walks from the best points after each cycle of them."""
     yield Round(8, 20, ANYWHERE)
     yield Round(64, 50, ANYWHERE)
     while True:
@@ -50,3 +63,5 @@ def schedule() -> Iterator[Round]:
         yield Round(MOST, 80, REHEAT, shake=0.1)
         yield Round(MOST, 50, REFINE, shake=0.02)
         yield Round(MOST, 100, NEAR_TRUE)
+        if walks:
+            yield Walk()

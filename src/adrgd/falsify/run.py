@@ -19,7 +19,7 @@ from adrgd.falsify.claims import claims_of
 from adrgd.falsify.counterexample import Counterexample
 from adrgd.falsify.property import Property, PropertyError
 from adrgd.falsify.replay import Replay
-from adrgd.falsify.rounds import Round, schedule
+from adrgd.falsify.rounds import Round, Walk, schedule
 from adrgd.falsify.search import Found, search
 from adrgd.falsify.turns import PATIENCE, in_turns
 from adrgd.falsify.vnnlib import load_property
@@ -45,6 +45,7 @@ class Verdict:
             the proof.
         rounds, passes: of the search: rounds begun; forward and backward passes over single inputs.
         nodes, proven: of the proof: parts of the property that were bounded, and the share of it that is proven.
+        found_by: what came upon the counterexample: "rounds" of the search, a "walk" over polytopes, or the "proof".
         proof: the file into which it was written, if that was asked for and done.
     """
 
@@ -60,6 +61,7 @@ class Verdict:
     nodes: int = 0
     proven: float = 0.0
     proof: Path | None = None
+    found_by: str = ""
 
     def text(self) -> str:
         """The competition's result file: the answer, then the counterexample if there is one."""
@@ -74,7 +76,7 @@ def falsify(
     seed: int = 0,
     tolerance: float = 0.0,
     spent: float = 0.0,
-    turns: Iterable[Round] | None = None,
+    turns: Iterable[Round | Walk] | None = None,
     device: str = "cpu",
     prove: bool = True,
     proof_file: Path | None = None,
@@ -145,6 +147,7 @@ def falsify(
         answer, judge.found, message, seconds=ended - started + spent, load_seconds=loaded - started,
         search_seconds=ended - loaded - proof.seconds, rounds=outcome.rounds, passes=outcome.passes,
         proof_seconds=proof.seconds, nodes=proof.outcome.nodes, proven=proof.outcome.share, proof=written,
+        found_by=_found_by(judge, outcome),
     )  # fmt: skip
 
 
@@ -160,6 +163,12 @@ class _Judge:
     def __call__(self, x: Tensor) -> Counterexample | None:
         self.found = self.replay.confirms(self.prop, x, self.tolerance)
         return self.found
+
+
+def _found_by(judge: _Judge, outcome: Found) -> str:
+    if judge.found is None:
+        return ""
+    return "proof" if outcome.counterexample is None else "walk" if outcome.walked else "rounds"
 
 
 def _answer(prop: Property, found: Counterexample | None, outcome: Found, proof: Attempt) -> tuple[Answer, str]:

@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,7 +16,7 @@ from adrgd.domain import Box
 from adrgd.falsify.cost import Operations
 from adrgd.falsify.counterexample import Counterexample
 from adrgd.falsify.property import Property
-from adrgd.falsify.rounds import Round, schedule
+from adrgd.falsify.rounds import Round, Walk, schedule
 from adrgd.falsify.violation import Region, Violation, regions
 from adrgd.maximize import maximize
 from adrgd.models.onnx import OnnxNet
@@ -22,10 +24,15 @@ from adrgd.objective import Score
 from adrgd.rows import RowRandom
 from adrgd.solution import NonFiniteError, Solution
 
+if TYPE_CHECKING:
+    from adrgd.falsify.walks import Walker
+
 Accept = Callable[[Tensor], Counterexample | None]
 """The judge: an input (n,) in float64, as the counterexample that it is or None."""
 
 OPERATIONS = 10**9  # of the forward passes of one iteration: what one core does in a tenth of a second or two
+WALKS = 50 * OPERATIONS  # of one walk
+FEWEST = 50  # passes that are worth a walk
 EMPTY = 2  # rounds without a single finite value, after which more are not begun
 KEPT = 16  # best points of each box that later rounds may begin from
 
@@ -38,6 +45,7 @@ class Found:
         counterexample: None when there was none before the deadline.
         exhausted: nothing was left to try, so that more time would not help.
         rounds, passes: rounds begun; forward and backward passes over single inputs.
+        walked: whether a walk over polytopes found it.
         gap: the least violated constraint of the best point, negative where it holds; None when none was evaluated.
     """
 
@@ -46,6 +54,7 @@ class Found:
     rounds: int
     passes: int
     gap: float | None
+    walked: bool = False
 
 
 def search(
@@ -55,7 +64,7 @@ def search(
     deadline: float,
     seed: int,
     accept: Accept,
-    turns: Iterable[Round] | None = None,
+    turns: Iterable[Round | Walk] | None = None,
     patience: Callable[[], int | None] = lambda: None,
 ) -> Found:
     """Look for a counterexample until the deadline, a value of `time.monotonic()`, checked at every iteration.
@@ -100,6 +109,7 @@ class _Search:
     passes: int = 0
     drawn: int = 0
     found: Counterexample | None = None
+    walked: bool = False
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
@@ -114,14 +124,21 @@ class _Search:
         self.violation = Violation(outputs, self.prop, self.groups, self.dtype, deadline=self.deadline)
         kept = torch.full((len(self.groups), KEPT), -torch.inf)
         self.archive = _Archive(torch.zeros(len(self.groups), KEPT, self.prop.inputs), kept)
-        self.most = max(1, OPERATIONS // self._cost())
+        self.cost = self._cost()
+        self.most = max(1, OPERATIONS // self.cost)
+        self.walker: Walker | None = None
 
-    def run(self, turns: Iterable[Round], patience: Callable[[], int | None]) -> Found:
+    def run(self, turns: Iterable[Round | Walk], patience: Callable[[], int | None]) -> Found:
         only_points = bool((self.lower == self.upper).all())
         best, since = -math.inf, 0
         for turn in turns:
             self.rounds += 1
-            if any(self._solve(turn, batch) for batch in self._batches(turn)):
+            over = (
+                self._walk(turn)
+                if isinstance(turn, Walk)
+                else any(map(partial(self._solve, turn), self._batches(turn)))
+            )
+            if over:
                 return self._end()
             reached = float(self.archive.gap.max())
             best, since = (reached, 0) if reached > best else (best, since + 1)
@@ -129,6 +146,29 @@ class _Search:
             if only_points or (most is not None and since >= most):
                 break
         return self._end(exhausted=True)
+
+    def _walk(self, turn: Walk) -> bool:
+        """Walk from the best points known; true when the search is over."""
+        passes = min(turn.passes, WALKS // self.cost)
+        if passes < FEWEST:
+            return self._over()
+        if self.walker is None:
+            from adrgd.falsify.walks import Walker  # HiGHS is loaded where there is something to walk on
+
+            self.walker = Walker(self.violation, self.deadline)
+        places = self.archive.gap.flatten().topk(min(turn.starts, self.archive.gap.numel())).indices
+        for region, k in [divmod(place, self.archive.gap.shape[1]) for place in places.tolist()]:
+            x, gap = self.archive.x[region, k], float(self.archive.gap[region, k])
+            if self._over() or gap == -math.inf:
+                break
+            better = self.walker.raised(x, gap, region, self.lower[region], self.upper[region], passes)
+            if better is None:
+                continue
+            if better[1] >= self.violation.margin and self._judge(better[0], torch.tensor(region)):
+                self.walked = True
+                break
+            self.archive.add(better[0][None], torch.tensor([better[1]]), torch.tensor([region]))
+        return self._over()
 
     def _batches(self, turn: Round) -> Iterator[Tensor]:
         """The region of each run, in batches that an iteration gets through in good time; every region has runs."""
@@ -138,7 +178,8 @@ class _Search:
 
     def _end(self, exhausted: bool = False) -> Found:
         best = float(self.archive.gap.max())
-        return Found(self.found, exhausted, self.rounds, self.passes, best if best > -torch.inf else None)
+        passes = self.passes + (self.walker.passes if self.walker else 0)
+        return Found(self.found, exhausted, self.rounds, passes, best if best > -torch.inf else None, self.walked)
 
     def _over(self) -> bool:
         return self.found is not None or time.monotonic() >= self.deadline

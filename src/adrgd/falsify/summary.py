@@ -8,6 +8,9 @@ from typing import Any
 
 ANSWERS = ("sat", "unsat", "unknown", "timeout", "error")
 
+WORDS = {"rounds": "the rounds of the search", "walk": "walks over polytopes", "proof": "the proof"}
+"""What may come upon a counterexample."""
+
 HEADER = ("folder", "instances", *ANSWERS, "median s of sat", "of its search", "median s of unsat")
 
 
@@ -27,7 +30,9 @@ def markdown(summary: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     errors = [f"- `{row['onnx']}` `{row['vnnlib']}`: {row['message']}" for row in rows if row["answer"] == "error"]
     below = "\n## Errors\n\n" + "\n".join(errors) + "\n" if errors else ""
-    return f"# Counterexamples and proofs\n\n{table}\n{below}"
+    kinds = ", ".join(f"{summary[f'found_by_{kind}']} by {WORDS[kind]}" for kind in WORDS)
+    found = f"\nCounterexamples: {kinds}.\n" if summary["sat"] else ""
+    return f"# Counterexamples and proofs\n\n{table}\n{found}{below}"
 
 
 def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -35,6 +40,7 @@ def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "instances": len(rows),
         **{answer: sum(row["answer"] == answer for row in rows) for answer in ANSWERS},
+        **{f"found_by_{kind}": sum(row.get("found_by") == kind for row in found) for kind in WORDS},
         "median_seconds": statistics.median(row["seconds"] for row in found) if found else None,
         "median_search_seconds": statistics.median(row["search_seconds"] for row in found) if found else None,
         "median_unsat_seconds": statistics.median(row["seconds"] for row in proven) if proven else None,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from adrgd.falsify.property import Property
-from adrgd.falsify.rounds import Round
+from adrgd.falsify.rounds import Round, Walk
 from adrgd.proof.attempt import FEW, Attempt
 
 FIRST = 2  # rounds before the proof begins: most counterexamples are found in those; one, where inputs are few
@@ -14,7 +14,9 @@ AT_LEAST = 5.0  # seconds of a turn of the proof
 PATIENCE = 24  # rounds without a better point after which the search ends where there can be no proof
 
 
-def in_turns(rounds: Iterable[Round], proof: Attempt, prop: Property, *, deadline: float) -> Iterator[Round]:
+def in_turns(
+    rounds: Iterable[Round | Walk], proof: Attempt, prop: Property, *, deadline: float
+) -> Iterator[Round | Walk]:
     """The rounds of a search, with turns of a proof in between; they end when the proof has decided.
 
     A proof that cannot be had leaves all the time to the search. One that splits a few inputs is cheap, and looks for

@@ -52,6 +52,7 @@ class Violation:
     for all of them.
 
     Attributes:
+        counts: the number of constraints of each case of each region.
         margin: the gap from which on a point counts as a counterexample; above zero once one has turned out to be
             none in the arithmetic that decides.
     """
@@ -75,6 +76,7 @@ class Violation:
         self.bound = torch.full(shape, torch.finfo(dtype).max / 4, dtype=dtype)  # more room than any constraint leaves
         self.absent = torch.ones(len(groups), most, dtype=torch.bool)
         self.on_inputs = torch.zeros(*shape, prop.inputs, dtype=dtype) if mixed else None
+        self.counts = [[max(1, len(prop.cases[number].bound)) for number in group.cases] for group in groups]
         for at, group in enumerate(groups):
             check_time(deadline)
             for place, number in enumerate(group.cases):
@@ -93,12 +95,15 @@ class Violation:
 
     def gaps(self, x: Tensor, region: Tensor) -> Tensor:
         """(B, cases) of inputs x (B, n) that belong to the regions (B,); -inf where a region has fewer cases."""
+        return self.rooms(x, region).amin(2).masked_fill(self.absent[region], -torch.inf)
+
+    def rooms(self, x: Tensor, region: Tensor) -> Tensor:
+        """(B, cases, constraints) the room that each constraint leaves."""
         y = self.network(x)
         reached = torch.einsum("bcmk,bk->bcm", self.on_outputs[region], y)
         if self.on_inputs is not None:
             reached = reached + torch.einsum("bcmn,bn->bcm", self.on_inputs[region], x)
-        room = (self.bound[region] - reached).amin(2)
-        return room.masked_fill(self.absent[region], -torch.inf)
+        return self.bound[region] - reached
 
     def score(self, x: Tensor, region: Tensor, focus: Tensor) -> Score:
         """The gap of the case `focus` (B,), or a soft maximum over all cases where it is -1."""
