@@ -1,4 +1,4 @@
-"""What walks over polytopes add to the rounds of `adrgd falsify`: counterexamples after the first rounds, and after one.
+"""What walks over polytopes add to the rounds of `adrgd falsify`: what the first of them find, and a walk after them.
 
     python benchmarks/falsify_walks.py --instances FOLDER/instances.csv --folders acasxu
 
