@@ -43,7 +43,7 @@ class Options:
 
     networks: int = 10_000
     """Random networks, by the seeds 0, 1, ..."""
-    seconds: float = 0.15
+    seconds: float = 0.06
     """Of the processor, for each proof."""
     stop_after: float | None = None
     """Seconds after which no further network is begun."""

@@ -46,6 +46,7 @@ def maximize(
     history: bool = False,
     require_gates: bool = False,
     on_iteration: Callable[[int, Solution], bool | None] | None = None,
+    bound: float | None = None,
 ) -> Solution:
     """Maximise objective(x) over the domain, each row of x0 (B, ...) a problem of its own.
 
@@ -70,6 +71,9 @@ def maximize(
         require_gates: make it an error, instead of a warning, if the solver is a gated one and an activation of the
             network has no gate. `Solution.gating` lists them.
         on_iteration: called with t and the best so far after each evaluation; returning True ends the run there.
+        bound: seconds, of all rows together, for an upper bound of the objective over each row's domain, found after
+            the search: `Solution.upper_bound`. Where an operator or the domain has none it is infinite, and
+            `Solution.bounded` says why.
 
     Raises:
         UsageError, DomainError: the request is malformed.
@@ -96,6 +100,8 @@ def maximize(
     stop_at_goal, check, history, require_gates = (as_flag(given, name) for name, given in flags.items())
     if on_iteration is not None and not callable(on_iteration):
         raise UsageError(f"on_iteration must be a function of t and the best so far, found {on_iteration!r}; pass one")
+    if bound is not None and not 0 < bound < float("inf"):
+        raise UsageError(f"bound takes a positive number of seconds, found {bound:g}; pass another, or None")
     packing: Packing | None = None
     if isinstance(x0, Mapping | tuple | list):
         packing, objective, x0, domain = packed(objective, x0, domain)
@@ -116,7 +122,12 @@ def maximize(
         _check_rows(run.problem, run.x)
     with torch.enable_grad(), without_checkpoints():
         run.loop(stop_at_goal, require_gates, on_iteration)
-    return run.solution()
+    solution = run.solution()
+    if bound is None:
+        return solution
+    from adrgd.bounding import with_bounds
+
+    return with_bounds(solution, objective, domain.bind(x0), seconds=bound)
 
 
 class _Run:

@@ -48,6 +48,21 @@ class Recorded(Shown):
 
 
 @dataclass(frozen=True, repr=False)
+class Bounded(Shown):
+    """What the upper bounds of a solution took.
+
+    Attributes:
+        nodes: parts that were bounded.
+        seconds: of wall time.
+        reasons: for each row why there is no bound, or none that is lower; empty where there is nothing to say.
+    """
+
+    nodes: int
+    seconds: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, repr=False)
 class Solution(Shown):
     """What was found, row by row.
 
@@ -67,6 +82,9 @@ class Solution(Shown):
         gating: which activation calls the solver's gates stand for, and which not and why; None for a solver without.
         packing: how several inputs lie in x; None for one.
         recorded: what a solver keeps that has a rule of its own for that, see `SearchedGates.record`; None for others.
+        upper_bound: (B,) float64, which the objective in exact arithmetic exceeds nowhere in the domain; infinite where
+            there is none; None unless asked for.
+        bounded: what the bounds took, and why some are missing; None unless asked for.
     """
 
     x: Tensor
@@ -84,6 +102,13 @@ class Solution(Shown):
     gating: Gating | None
     recorded: Recorded | None = None
     packing: Packing | None = None
+    upper_bound: Tensor | None = None
+    bounded: Bounded | None = None
+
+    @property
+    def gap(self) -> Tensor | None:
+        """(B,) how far the bound is above the value; None where no bound was asked for."""
+        return None if self.upper_bound is None else (self.upper_bound - self.value.double()).clamp(min=0)
 
     @property
     def inputs(self) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
+from recheck.nets import mlp
 from torch import nn
 
 from adrgd.cli import run
@@ -129,3 +130,25 @@ def test_nothing_is_written_unless_asked(
     assert "relative gap" in out
     assert "saved" not in out
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_bound_beside_the_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "net.onnx"
+    file.write_bytes(mlp(1, widths=(20, 6, 1)))
+    words = ["maximize", str(file), "--lower", "-1", "--upper", "1", "--steps", "10", "--restarts", "2"]
+    for more, sign in (([], 1), (["--minimize"], -1)):
+        assert run([*words, "--bound", "1", "--json", *more]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert sign * found["bound"] >= sign * found["value"]
+        assert found["gap"] == pytest.approx(abs(found["bound"] - found["value"]) / abs(found["value"]))
+    assert run([*words, "--bound", "1"]) == 0
+    assert "upper bound" in capsys.readouterr().out
+    assert run([*words, "--bound", "1", "--exact"]) == 2
+    assert "leave --bound away" in capsys.readouterr().err
+
+
+def test_a_network_without_bounds_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "net.onnx"
+    file.write_bytes(mlp(1, "Softplus", widths=(3, 6, 1)))
+    assert run(["maximize", str(file), "--lower", "-1", "--upper", "1", "--steps", "3", "--bound", "1"]) == 0
+    assert "there is no bound: no bounds are known for softplus" in capsys.readouterr().out

@@ -186,7 +186,8 @@ class _Traced:
         heads: list[Tensor] = []
 
         def rule(call: Call) -> Any:
-            h = call.saved().flatten(1)
+            h = call.saved()
+            h = h.reshape(len(h), -1)
             heads.append(self._seen(mode, h))
             with mode.pause():
                 z = act(self.numbers[call.layer], h).view(call.h.shape)

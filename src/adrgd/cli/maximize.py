@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from adrgd.models import Model
-    from adrgd.solution import Solution
+    from adrgd.solution import Bounded, Solution
     from adrgd.solvers import Solver
 
 SHOWN = 16  # coordinates of a point that are printed
@@ -55,6 +55,8 @@ class Options:
     """Runs; the first begins in the middle of the box."""
     exact: bool = False
     """Go on by branch and bound until the maximum is proven (ReLU networks with few inputs)."""
+    bound: float | None = None
+    """Seconds for an upper bound beside what the search finds (with --minimize a lower one), on any network."""
     timeout: float = 60.0
     """Seconds for --exact."""
     gap: float = 1e-4
@@ -90,6 +92,8 @@ def raised(options: Options, chosen: Chosen) -> int:
     from adrgd.objective import Output
 
     solver: Solver = chosen.make()
+    if options.exact and options.bound is not None:
+        raise UsageError("--exact has a bound of its own, for --timeout seconds; leave --bound away")
     positive(options.steps, "steps")
     positive(options.restarts, "restarts")
     out, device = options.out, usable_device(options.device)
@@ -103,7 +107,7 @@ def raised(options: Options, chosen: Chosen) -> int:
     sign = -1.0 if options.minimize else 1.0
     solution = maximize(
         Output(model, options.output, sign), (lower + upper) / 2, domain=Box(lower, upper), solver=solver,
-        steps=options.steps, restarts=options.restarts, seed=options.seed,
+        steps=options.steps, restarts=options.restarts, seed=options.seed, bound=options.bound,
     )  # fmt: skip
     result = _found(options, solver, solution, sign)
     failure: AdrgdError | None = None
@@ -129,13 +133,29 @@ def raised(options: Options, chosen: Chosen) -> int:
 
 
 def _found(options: Options, solver: Solver, solution: Solution, sign: float) -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         "model": options.model, "output": options.output, "sense": "min" if options.minimize else "max",
         "value": sign * solution.value.item(), "point": solution.x.flatten().tolist(),
         "bound": None, "gap": None, "proven": False, "nodes": 0, "seconds": solution.seconds,
         "forward_passes": int(solution.forwards), "backward_passes": int(solution.backwards), "seed": options.seed,
         "status": "found by search; no bound was asked for",
         "solver": describe(solver, options.solver), "steps": options.steps, "restarts": options.restarts,
+    }  # fmt: skip
+    if solution.upper_bound is not None and solution.bounded is not None:
+        found |= _bounded(solution.value.item(), solution.upper_bound.item(), solution.bounded, sign)
+        found["seconds"] += solution.bounded.seconds
+    return found
+
+
+def _bounded(value: float, bound: float, bounded: Bounded, sign: float) -> dict[str, Any]:
+    """The bound of a search's value, in the sense that was asked for."""
+    reason = bounded.reasons[0]
+    if not math.isfinite(bound):
+        return {"nodes": bounded.nodes, "status": f"found by search; there is no bound: {reason}"}
+    gap = max(bound - value, 0.0)
+    return {
+        "bound": sign * bound, "gap": gap / abs(value) if value else gap and math.inf, "nodes": bounded.nodes,
+        "status": "found by search, and bounded" + (f"; {reason}" if reason else ""),
     }  # fmt: skip
 
 
@@ -203,11 +223,11 @@ def _show(options: Options, result: dict[str, Any]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
-    side = "lower" if options.minimize else "upper"
+    side, parts = "lower" if options.minimize else "upper", "boxes" if options.exact else "parts"
     console.print(f"{result['sense']}  {result['value']:.9g}")
     if result["bound"] is not None:
         console.print(
-            f"{side} bound  {result['bound']:.9g}  (relative gap {result['gap']:.2g}, {result['nodes']} boxes)"
+            f"{side} bound  {result['bound']:.9g}  (relative gap {result['gap']:.2g}, {result['nodes']} {parts})"
         )
     point = [f"{value:.9g}" for value in result["point"]]
     all_of_them = "all in the file" if options.out else "all of them with --json or --out FILE"

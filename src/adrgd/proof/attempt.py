@@ -13,11 +13,10 @@ from adrgd.bounds.network import Matrices, Network
 from adrgd.proof.claims import Accept, Claims
 from adrgd.proof.input_split import InputSplit
 from adrgd.proof.neuron_split import NeuronSplit
-from adrgd.proof.outcome import Outcome
+from adrgd.proof.outcome import Outcome, out_of_memory
 from adrgd.proof.record import Record
 
 FEW = 12  # inputs that may be split
-MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "failed to allocate")
 
 
 class Splitting(Protocol):
@@ -83,7 +82,7 @@ class Attempt:
         except NoBoundsError as error:
             self.reason = str(error)
         except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and not any(words in str(error) for words in MEMORY):
+            if not out_of_memory(error):
                 raise
             self.reason = "it ran out of memory"
         if self._outcome.stuck and not self._outcome.found:
@@ -99,6 +98,11 @@ class Attempt:
         return start(network, claims, accept, self.record)
 
 
+def few_inputs(claims: Claims) -> bool:
+    """Whether so few inputs vary, in boxes without a ball, that they can be split."""
+    return claims.boxes.ball is None and int((claims.boxes.upper - claims.boxes.lower > 1e-12).any(0).sum()) <= FEW
+
+
 def start(network: Network, claims: Claims, accept: Accept, record: Record | None = None) -> Splitting:
     """The way to prove claims that suits the network.
 
@@ -107,7 +111,6 @@ def start(network: Network, claims: Claims, accept: Accept, record: Record | Non
     """
     if not claims.counts.any(1).all():
         raise NoBoundsError("a case without constraints on the outputs cannot be refuted")
-    free = int((claims.boxes.upper - claims.boxes.lower > 1e-12).any(0).sum())
-    if free <= FEW and isinstance(network, Matrices) and claims.boxes.ball is None:
+    if few_inputs(claims) and isinstance(network, Matrices):
         return InputSplit(network, claims, accept, record)
     return NeuronSplit(network, claims, accept, record)

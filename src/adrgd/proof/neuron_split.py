@@ -7,6 +7,7 @@ split is the one, of a few that cost the bound most, whose two halves have the b
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -46,14 +47,14 @@ class _Node:
 
     Attributes:
         weight: its share of all there is.
-        bound: of the part that it is a half of; the lower, the more room for a point.
+        bound: the best that is known; the lower, the more room for a point.
         last: nothing is left to split, and only better multipliers can help.
     """
 
     claim: int
     splits: tuple[Split, ...]
     weight: float
-    bound: float = 0.0
+    bound: float = -math.inf
     last: bool = False
 
     def half(self, split: Split) -> _Node:
@@ -100,6 +101,7 @@ class NeuronSplit:
         corners = torch.cat([claims.boxes.lower, claims.boxes.upper, *([] if ball is None else [ball.centre])], 1)
         _, self.group = torch.unique(corners, dim=0, return_inverse=True)
         self.batch = max(1, min(LARGEST, ENTRIES // max(1, sum(network.sizes) * self.rows)))
+        self.left_over = math.inf  # the least bound of parts that cannot be split
         self.pieces, self.deadline = self._work(), 0.0
 
     def run(self, deadline: float, nodes: float = float("inf")) -> Outcome:
@@ -172,13 +174,14 @@ class NeuronSplit:
                     self.sums[node.claim] = chosen.sums[row].clone()
         left = (~refuted).nonzero()[:, 0]
         bound = (linear.value - enough).amax(1)
-        nodes = [replace(node, bound=low) for node, low in zip(nodes, bound.tolist(), strict=True)]
+        nodes = [replace(node, bound=max(node.bound, low)) for node, low in zip(nodes, bound.tolist(), strict=True)]
         if self.watch is not None and divide and len(left):
             self.watch(claim[left], points[left], bound[left])
         if not divide:
             self.waiting += [nodes[row] for row in left.tolist()]
         elif last and time.monotonic() < self.deadline:
             self.outcome.stuck |= len(left) > 0
+            self.left_over = min([self.left_over, *(nodes[row].bound for row in left.tolist())])
         elif last:  # it was stopped, and not because it can get no better
             self.waiting += [nodes[row] for row in left.tolist()]
         elif len(left):
