@@ -137,6 +137,7 @@ def _with_normalisation(loader: Loader, base: str, query: dict[str, str], spec: 
 
 
 OUTPUT, LAYOUT = "output", "layout"
+ALWAYS = (MEAN, STD, OUTPUT, LAYOUT, *DEFENCES)  # keys that every model takes
 Loader = Callable[[str, dict[str, str], str], Model]
 
 
@@ -174,13 +175,13 @@ def _bundled(base: str, query: dict[str, str], spec: str) -> Model:
 
 def _trained(base: str, query: dict[str, str], spec: str) -> Model:
     if "weights" not in query:
-        specs.only_keys(query, ("weights", MEAN, STD, OUTPUT, LAYOUT), spec=spec, error=ModelError)
+        specs.only_keys(query, ("weights", *ALWAYS), spec=spec, error=ModelError)
         raise ModelError(f"expected {base}?weights=FILE, found {spec!r}; name the file of its trained weights")
     return _architecture(base, query, spec)
 
 
 def _architecture(base: str, query: dict[str, str], spec: str) -> Model:
-    specs.only_keys(query, ("weights", MEAN, STD, OUTPUT, LAYOUT), spec=spec, error=ModelError)
+    specs.only_keys(query, ("weights", *ALWAYS), spec=spec, error=ModelError)
     known = ARCHITECTURES[base]
     module = known.make()
     if "weights" in query:
@@ -222,7 +223,7 @@ def _factory(base: str, query: dict[str, str], spec: str) -> Model:
 
 
 def _take_nothing(query: dict[str, str], spec: str) -> None:
-    specs.only_keys(query, (MEAN, STD, OUTPUT, LAYOUT), spec=spec, error=ModelError)
+    specs.only_keys(query, ALWAYS, spec=spec, error=ModelError)
 
 
 _BY_ENDING: dict[str, Loader] = {".onnx": _onnx, ".onnx.gz": _onnx, ".pt2": _exported, ".pt": _torchscript}
