@@ -7,6 +7,9 @@ from typing import Literal
 Norm = Literal["linf", "l2", "l1", "l0"]
 """How the size of a perturbation is measured."""
 
+TaskName = Literal["classification", "binary", "multilabel", "segmentation", "regression"]
+"""What a network answers with: one class, yes or no, a set of labels, a class for each pixel, a number."""
+
 BoxName = Literal["data", "none"]
 """Where perturbed images may be, besides their ball: in the range of the data, or anywhere."""
 

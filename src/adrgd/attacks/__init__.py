@@ -6,6 +6,7 @@ from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.judges import Shared, shown_to, transfer
 from adrgd.attacks.minimum import Minimum, Smallest, smallest_changes
 from adrgd.attacks.standard import Standard
+from adrgd.attacks.task import TaskAttack, TaskResult, attack_task
 from adrgd.attacks.threat import Threat
 
 __all__ = [
@@ -17,8 +18,11 @@ __all__ = [
     "Shared",
     "Smallest",
     "Standard",
+    "TaskAttack",
+    "TaskResult",
     "Threat",
     "attack_batch",
+    "attack_task",
     "shown_to",
     "smallest_changes",
     "steps_within",

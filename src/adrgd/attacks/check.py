@@ -76,6 +76,8 @@ class Subject:
         Raises:
             RunFolderError: they are no settings of an attack, though they look like them.
         """
+        if "task" in config:
+            return None  # whose labels are no classes
         if not isinstance(config.get("threat"), dict) and not isinstance(config.get("cell"), dict):
             return None
         try:

@@ -22,6 +22,7 @@ from adrgd.attacks.prepare import say_if_fixed
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.attacks.standard import Standard
+from adrgd.attacks.task import TaskResult
 from adrgd.attacks.threat import LEAVES, Threat
 from adrgd.data import Images
 from adrgd.defences.expected import Expected
@@ -33,7 +34,7 @@ from adrgd.solvers import Solver
 Advance = Callable[[int, int], None]
 """Told the number of images done, and how many of them are broken, after each batch."""
 
-Found = TypeVar("Found", AttackResult, Smallest)
+Found = TypeVar("Found", AttackResult, Smallest, TaskResult)
 
 
 def run_attack(

@@ -26,10 +26,15 @@ from safetensors.torch import load_file, save
 from adrgd.attacks.evaluate import AttackResult
 from adrgd.attacks.judges import Shared
 from adrgd.attacks.minimum import Smallest
+from adrgd.attacks.task import TaskResult
 from adrgd.reading import read_table
 from adrgd.runs import Run
 
-TENSORS = ("adversarial", "history")  # kept as tensors where there are such; every other field is a column of the table
+TENSORS = (
+    "adversarial",
+    "history",
+    "overlap",
+)  # kept as tensors where there are such; every other field is a column of the table
 
 RESULTS, ADVERSARIAL, SUMMARY = "results.parquet", "adversarial.safetensors", "summary.json"
 JUDGES = "judges.parquet"
@@ -50,7 +55,7 @@ class RunFolder(Run):
         table, tensors = map(self.has, _names(start))
         return self.finished or (table and tensors)
 
-    def save(self, start: int, result: AttackResult | Smallest) -> None:
+    def save(self, start: int, result: AttackResult | Smallest | TaskResult) -> None:
         """Write one finished batch."""
         table, tensors = _names(start)
         self.write_bytes(
@@ -103,12 +108,12 @@ class RunFolder(Run):
             pq.write_table(table, stream)
 
 
-def columns(result: AttackResult | Smallest) -> dict[str, torch.Tensor]:
+def columns(result: AttackResult | Smallest | TaskResult) -> dict[str, torch.Tensor]:
     """The fields with one number an image, in the order of the table, without those that the attack lacks."""
     return {name: value for name, value in fields(result).items() if name not in TENSORS}
 
 
-def fields(result: AttackResult | Smallest) -> dict[str, torch.Tensor]:
+def fields(result: AttackResult | Smallest | TaskResult) -> dict[str, torch.Tensor]:
     """All of them that the attack has."""
     found = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     return {name: value for name, value in found.items() if value is not None}

@@ -16,6 +16,7 @@ from adrgd.data.images import Images, Raw, Span, finish
 from adrgd.data.npz import read_arrays, read_npz
 from adrgd.data.picture import KEYS
 from adrgd.errors import DataError
+from adrgd.names import TaskName
 
 __all__ = ["Images", "load_data"]
 
@@ -27,7 +28,7 @@ FORMS = (
 )
 
 
-def load_data(spec: Any, *, limit: int | None = None, offset: int = 0) -> Images:
+def load_data(spec: Any, *, limit: int | None = None, offset: int = 0, task: TaskName = "classification") -> Images:
     """Load labelled images.
 
     Args:
@@ -47,6 +48,8 @@ def load_data(spec: Any, *, limit: int | None = None, offset: int = 0) -> Images
             kept in mind in `Images.skipped`.
         limit: how many images at most; all of them by default.
         offset: how many images of the data set to pass over first.
+        task: what the labels are: classes; 0 and 1 ("binary", and (N, L) of them "multilabel"); (N, H, W) classes of
+            pixels ("segmentation"); numbers ("regression").
 
     Raises:
         DataError: the spec has none of these forms, or the files are missing, damaged, empty or out of range.
@@ -62,7 +65,7 @@ def load_data(spec: Any, *, limit: int | None = None, offset: int = 0) -> Images
     if not isinstance(spec, str):
         from adrgd.data.objects import from_object  # a data set of torch's takes a while to be imported
 
-        return from_object(spec, limit=limit, offset=offset)
+        return from_object(spec, limit=limit, offset=offset, task=task)
     base, query = specs.split_spec(spec, error=DataError)
     kind, colon, place = base.partition(":")
     if kind not in _READERS or not colon or not place:
@@ -72,7 +75,7 @@ def load_data(spec: Any, *, limit: int | None = None, offset: int = 0) -> Images
     span = Span(offset, limit)
     path = Path(place) if kind == "bundled" else Path(place).expanduser()
     try:
-        found = finish(read(path, query, span), span, spec=spec)
+        found = finish(read(path, query, span), span, spec=spec, task=task)
     except OSError as error:  # a name that is too long, a folder in which one may not look
         raise DataError(f"expected images in {spec!r}, found: {error.strerror or error}; check the path") from error
     logger.info("data %s: %d images of shape %s", spec, len(found), tuple(found.images.shape[1:]))

@@ -11,11 +11,21 @@ import torch
 from torch import Tensor
 
 from adrgd.errors import DataError
+from adrgd.names import TaskName
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 ROUNDING = 1e-6
 """How far outside [0, 1] a value counts as rounding, and is clipped."""
+
+
+FORMS: dict[TaskName, tuple[int, str]] = {
+    "classification": (1, "one label"), "binary": (1, "one label"), "multilabel": (2, "a row of labels"),
+    "segmentation": (3, "a map of labels"), "regression": (1, "one number"),
+}  # fmt: skip
+"""The axes of a task's labels, and what an image has of them."""
+
+SEVERAL = "; for labels of 0 and 1, maps and numbers say --task"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +34,7 @@ class Images:
 
     Attributes:
         images: float32 (N, C, H, W) in [0, 1].
-        labels: int64 (N,).
+        labels: int64 (N,), or in the form of another task.
         index: int64 (N,), each image's position in the whole data set.
         names: the classes' names in the order of the labels, or None when the files do not say.
         spec: the string they were loaded from.
@@ -82,7 +92,7 @@ class Raw:
     skipped: tuple[str, ...] = ()
 
 
-def finish(raw: Raw, span: Span, *, spec: str) -> Images:
+def finish(raw: Raw, span: Span, *, spec: str, task: TaskName = "classification") -> Images:
     """Check what a reader found, cut it to the span and convert it.
 
     Raises:
@@ -91,12 +101,13 @@ def finish(raw: Raw, span: Span, *, spec: str) -> Images:
     images, labels = raw.images, raw.labels
     if not images.ndim or not labels.ndim:
         raise DataError(f"expected images and labels of {spec!r} as arrays, found a single number; correct the files")
-    if labels.ndim == 2 and labels.shape[1] == 1:
+    axes, form = FORMS[task]
+    if labels.ndim == axes + 1 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if len(images) != len(labels) or labels.ndim != 1:
+    if len(images) != len(labels) or labels.ndim != axes:
         raise DataError(
-            f"expected one label for each of the {len(images)} images of {spec!r}, found labels of shape "
-            f"{labels.shape}; correct the files"
+            f"expected {form} for each of the {len(images)} images of {spec!r}, found labels of shape "
+            f"{labels.shape}; correct the files" + ("" if task != "classification" or labels.ndim == 1 else SEVERAL)
         )
     if not raw.cut:
         part = span.within(len(images), spec=spec)
@@ -105,12 +116,25 @@ def finish(raw: Raw, span: Span, *, spec: str) -> Images:
         raise DataError(f"expected images with pixels in {spec!r}, found shape {images.shape}; correct the files")
     return Images(
         images=torch.from_numpy(_unit(images, spec)),
-        labels=torch.from_numpy(_classes(labels, raw.names, spec)),
+        labels=torch.from_numpy(_labels(labels, raw.names, spec, task)),
         index=span.offset + (torch.arange(len(labels)) if raw.kept is None else torch.tensor(raw.kept)),
         names=raw.names,
         spec=spec,
         skipped=raw.skipped,
     )
+
+
+def _labels(labels: Array, names: tuple[str, ...] | None, spec: str, task: TaskName) -> Array:
+    """Labels in the form of a task: int64, or float64 in regression."""
+    if task == "regression":
+        if not np.issubdtype(labels.dtype, np.number) or not np.isfinite(labels).all():
+            raise DataError(f"expected finite numbers as labels of {spec!r}, found {labels.dtype}; correct the files")
+        return np.array(labels, dtype=np.float64)
+    if task in ("binary", "multilabel"):
+        if not np.isin(labels, (0, 1)).all():
+            raise DataError(f"expected labels of 0 and 1 in {spec!r} for {task}, found others; correct the files")
+        return np.array(labels, dtype=np.int64)
+    return _classes(labels, names, spec)
 
 
 def _unit(images: Array, spec: str) -> Array:

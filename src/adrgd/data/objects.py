@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from adrgd import limits
 from adrgd.data.images import Array, Images, Raw, Span, finish
 from adrgd.errors import DataError
+from adrgd.names import TaskName
 
 IMAGES, LABELS = ("image", "img", "images", "pixel_values", "x"), ("label", "labels", "fine_label", "target", "y")
 
@@ -23,14 +24,14 @@ def is_source(given: Any) -> TypeGuard[Images | Dataset[Any] | DataLoader[Any]]:
     return isinstance(given, Images | Dataset | DataLoader)
 
 
-def from_object(given: Any, *, limit: int | None = None, offset: int = 0) -> Images:
+def from_object(given: Any, *, limit: int | None = None, offset: int = 0, task: TaskName = "classification") -> Images:
     """The images and labels of a data set.
 
     Args:
         given: a `Dataset` whose entries are (image, label, ...) or a dict of them; a `DataLoader` of batches of these,
             in its own order; or a pair (images, labels). Images are tensors (C, H, W) or pictures of Pillow, as bytes
             or in [0, 1].
-        limit, offset: as in `adrgd.load_data`.
+        limit, offset, task: as in `adrgd.load_data`; labels of other forms come as a pair of arrays.
 
     Raises:
         DataError: it is none of these, or an entry is damaged, lacks a label, or differs in size.
@@ -42,14 +43,15 @@ def from_object(given: Any, *, limit: int | None = None, offset: int = 0) -> Ima
     names = getattr(given, "classes", None) or getattr(getattr(given, "dataset", None), "classes", None)
     named = tuple(names) if isinstance(names, Sequence) and all(isinstance(one, str) for one in names) else None
     if isinstance(given, tuple) and len(given) == 2:
-        return finish(Raw(_pixels(given[0], "images"), _whole(given[1], "labels"), named), span, spec="the arrays")
+        labels = _whole(given[1], "labels") if task == "classification" else np.asarray(given[1])
+        return finish(Raw(_pixels(given[0], "images"), labels, named), span, spec="the arrays", task=task)
     entries = _entries(given, span)
     images: list[Array] = []
-    labels: list[int] = []
+    found: list[int] = []
     for name, entry in entries:
         image, label = _pair(entry, name)
         images.append(_pixels(image, name))
-        labels.append(int(_whole(label, name).reshape(-1)[0]))
+        found.append(int(_whole(label, name).reshape(-1)[0]))
         if images[-1].shape != images[0].shape or images[-1].ndim != 3:
             raise DataError(
                 f"expected images (C, H, W) of one size, found shape {images[-1].shape} in {name} and "
@@ -60,7 +62,7 @@ def from_object(given: Any, *, limit: int | None = None, offset: int = 0) -> Ima
         span.within(0, spec=spec)
     mixed = len({image.dtype for image in images}) > 1
     stacked = np.stack([image / np.float32(255) if mixed and image.dtype == np.uint8 else image for image in images])
-    return finish(Raw(stacked, np.array(labels), named, cut=True), span, spec=spec)
+    return finish(Raw(stacked, np.array(found), named, cut=True), span, spec=spec, task=task)
 
 
 def _entries(given: Any, span: Span) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ import tyro
 
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run
-from adrgd.names import BoxName, EnsembleBy, Norm
+from adrgd.names import BoxName, EnsembleBy, Norm, TaskName
 
 
 @flags
@@ -24,6 +24,13 @@ class Options:
     data: str
     """bundled:mnist; FOLDER after mnist:, cifar10:, cifar100:, svhn:, imagenet:, folder: or hf-datasets:, FILE after
     npz: or pt:, either after parquet: or webdataset:"""
+    task: TaskName = "classification"
+    """What the model answers with, and the form of the labels: (N,) classes; (N,) of 0 and 1 for one logit; (N, L) of 0
+    and 1; (N, H, W) classes; (N,) numbers."""
+    share: float | None = None
+    """The share of labels or pixels that are to be wrong for success: any label unless given, .99 of the pixels."""
+    band: float | None = None
+    """In regression: how far the output has to leave the label."""
     norm: Norm = "linf"
     """How the size of a perturbation is measured; l0 counts the pixels that change."""
     eps: float | None = None

@@ -24,7 +24,7 @@ def subject(options: Options, device: str) -> tuple[Model, Images]:
     """
     from adrgd.data import load_data
 
-    images = load_data(options.data, limit=options.limit, offset=options.offset)
+    images = load_data(options.data, limit=options.limit, offset=options.offset, task=options.task)
     models = [loaded(options, spec, images, device) for spec in (options.model, *options.ensemble)]
     if options.ensemble_by != "logits" and not options.ensemble:
         raise UsageError("--ensemble-by says how several models answer as one; name the others by --ensemble")
