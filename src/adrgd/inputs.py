@@ -1,4 +1,4 @@
-"""Several inputs of a network, as the loop wants them: one row each, and what is said of them in their own form."""
+"""Inputs as the loop wants them: several of a network as one row each, those of half precision in float32."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from adrgd.domain import Domain, Packing, Product
-from adrgd.errors import UsageError
+from adrgd.errors import UsageError, warn
 from adrgd.given import from_array
-from adrgd.objective import Classify, Misclassify
-from adrgd.solvers.solver import Objective, takes_rows
+from adrgd.models.fitting import Converted
+from adrgd.objective import Classify, Misclassify, Score
+from adrgd.solvers.solver import Objective, as_score, takes_rows
 
 
 def packed(
@@ -47,3 +49,20 @@ def _asked_with_rows(objective: Objective, packing: Packing, x: Tensor, rows: Te
 
 def _asked_alone(objective: Objective, packing: Packing, x: Tensor) -> Any:
     return objective(packing.split(x))
+
+
+def in_half(objective: Objective, dtype: torch.dtype) -> Objective:
+    """The objective of points that are kept in float32."""
+    warn(
+        f"x0 is {str(dtype).removeprefix('torch.')}: points are searched and returned in float32, and the objective "
+        "gets them in its own type"
+    )
+
+    if isinstance(objective, Misclassify | Classify):
+        return replace(objective, model=Converted(objective.model, dtype))
+
+    def run(x: Tensor, *rows: Tensor) -> Score:
+        score = as_score(objective(x.to(dtype), *rows), len(x))
+        return Score(score.value.float(), score.reached)
+
+    return (lambda x, rows: run(x, rows)) if takes_rows(objective) else (lambda x: run(x))

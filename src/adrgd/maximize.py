@@ -16,16 +16,15 @@ from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError, warn
 from adrgd.gates.call import HALF
 from adrgd.gates.eager import without_checkpoints
 from adrgd.given import as_labels, as_objective, as_solver, check_gradients, first_score, from_array
-from adrgd.inputs import packed
+from adrgd.inputs import in_half, packed
 from adrgd.models.checks import layout
-from adrgd.models.fitting import Converted
 from adrgd.modes import only_in_eval_mode
 from adrgd.objective import Classify, Misclassify, Score, better
 from adrgd.rows import RowRandom, column, take
 from adrgd.settings import as_count, as_flag, as_integer
 from adrgd.solution import NonFiniteError, Recorded, Solution, Status
 from adrgd.solvers import GraduatedADR, Solver, TrueGates
-from adrgd.solvers.solver import Evaluation, Objective, Problem, as_score, takes_rows
+from adrgd.solvers.solver import Evaluation, Objective, Problem, takes_rows
 from adrgd.units import warn_of_start, warn_of_units
 
 
@@ -114,7 +113,7 @@ def maximize(
     if check:
         objective = as_objective(objective, x0)
     if x0.dtype in HALF:
-        objective, x0 = _in_half(objective, x0.dtype), x0.float()
+        objective, x0 = in_half(objective, x0.dtype), x0.float()
     run = _Run(objective, x0, domain, solver, steps, restarts, first_restart, seed, identity, history, group, packing)
     if check:
         warn_of_units(domain, x0)
@@ -379,23 +378,6 @@ def _asked(problem: Problem, x: Tensor, *, alone: bool = False) -> Tensor:
                 "its batch, and data of one's own for each row is picked by a second argument: objective(x, rows)"
             ) from error
         raise UsageError(f"{found}; pass x0 as the network expects its input{layout(x)}") from error
-
-
-def _in_half(objective: Objective, dtype: torch.dtype) -> Objective:
-    """The objective of points that are kept in float32."""
-    warn(
-        f"x0 is {str(dtype).removeprefix('torch.')}: points are searched and returned in float32, and the objective "
-        "gets them in its own type"
-    )
-
-    if isinstance(objective, Misclassify | Classify):
-        return replace(objective, model=Converted(objective.model, dtype))
-
-    def run(x: Tensor, *rows: Tensor) -> Score:
-        score = as_score(objective(x.to(dtype), *rows), len(x))
-        return Score(score.value.float(), score.reached)
-
-    return (lambda x, rows: run(x, rows)) if takes_rows(objective) else (lambda x: run(x))
 
 
 def _check_request(x0: Any) -> None:
