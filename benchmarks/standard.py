@@ -44,7 +44,7 @@ from adrgd.files import write_text
 from adrgd.rows import take
 
 PY = "pyautoattack"
-PIECES = {"bundled": 10, "robust-mnist": 10, "cnn-a": 4, "sri-resnet": 2}
+PIECES = {"bundled": 10, "robust-mnist": 10, "cnn-a": 25, "sri-resnet": 5}
 """Images at once in l1 and l2, so that what a run has finished is soon kept."""
 AUTO, PGD = "torchattacks:AutoAttack", "torchattacks:PGD?steps=200&alpha=0.01"
 

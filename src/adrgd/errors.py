@@ -40,6 +40,10 @@ class ModelError(UsageError):
     """A model cannot be loaded, or is not a fixed function that treats the rows of a batch independently."""
 
 
+class NoGradientError(UsageError):
+    """A value does not depend on the inputs through differentiable operations; attacks without gradients may do."""
+
+
 class DataError(UsageError):
     """Images or labels are missing, unreadable or out of range."""
 

@@ -2,15 +2,17 @@
 
 import importlib
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from adrgd import UsageError
+from adrgd import Attack, UsageError
 from adrgd.attacks.case import Case
-from adrgd.attacks.matrix import Peer, peers
+from adrgd.attacks.matrix import Own, Peer, peers, run_matrix
 from adrgd.attacks.matrix.watched import Watched
+from adrgd.data import Images
 from adrgd.errors import MissingExtraError
 
 from .problems import Problem
@@ -121,7 +123,7 @@ def test_a_peer_that_cheats_is_found_out(problem: Problem, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
-        ("art:PGD", "expected a peer as"),
+        ("keras:PGD", "expected a peer as"),
         ("torchatacks:PGD", "did you mean 'torchattacks'"),
         ("foolbox", "expected a peer as"),
         ("foolbox:LinfPGD?steps", "key=value"),
@@ -143,6 +145,56 @@ def test_unknown_attacks_and_missing_libraries(problem: Problem, monkeypatch: py
     monkeypatch.setattr(peers.importlib, "import_module", missing)
     with pytest.raises(MissingExtraError, match=r"torchattacks cannot be imported .*torchvision.*--no-deps"):
         Peer.named("torchattacks:PGD")(problem.case())
+
+
+WITHOUT_GRADIENTS = {
+    "linf": ("torchattacks:Square?n_queries=60", "pyautoattack?attacks=square"),
+    "l2": ("foolbox:BoundaryAttack?steps=40", "foolbox:HopSkipJumpAttack?steps=2",
+           "art:HopSkipJump?max_iter=2&max_eval=40&init_eval=10"),
+}  # fmt: skip
+"""Square, and attacks that see nothing but the predicted class, by norm."""
+
+
+@pytest.mark.parametrize(
+    ("norm", "spec"), [(norm, spec) for norm, specs in WITHOUT_GRADIENTS.items() for spec in specs]
+)
+def test_attacks_without_gradients_run_on_models_that_have_none(
+    problem: Problem, norm: str, spec: str, tmp_path: Path
+) -> None:
+    needs(spec.partition("?")[0].partition(":")[0])
+
+    class Steps(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return problem.net((32 * x).int().float() / 32)
+
+    net = Steps().eval()
+    clean = net(problem.images).argmax(1)
+    images = Images(problem.images[:10], clean[:10], torch.arange(10), None, "")
+    summary = run_matrix(
+        {"net": net}, images, [Own.named("pgd", Attack(steps=3)), Peer.named(spec)], tmp_path / "run", eps=[0.8],
+        norm=norm,
+    )  # fmt: skip
+    failures = {one["attack"]: one["reason"] for one in summary["failures"]}
+    assert list(failures) == ["pgd"], failures
+    assert "differentiable" in failures["pgd"]
+    (cell,) = summary["cells"]
+    assert cell["success_rate"] > 0
+    assert cell["backward_passes"] == 0
+
+
+def test_art_is_run_as_it_is(problem: Problem) -> None:
+    needs("art")
+    result = Peer.named("art:ProjectedGradientDescentPyTorch?max_iter=5&eps_step=0.02")(problem.case())
+    assert result.success.sum() > (result.clean_prediction != problem.labels).sum()
+    assert not result.outside.any()
+    nearest = Peer.named("art:HopSkipJump?max_iter=1&max_eval=20&init_eval=5")(problem.case(eps=0.8))
+    assert nearest.success.any()
+    aimed = Peer.named("art:ProjectedGradientDescentPyTorch?max_iter=8&eps_step=0.1")(
+        problem.case(eps=0.5, target="next")
+    )
+    assert aimed.success.any()
+    with pytest.raises(UsageError, match="no targeted mode"):
+        Peer.named("art:DeepFool")(problem.case(target="next"))
 
 
 def test_reasons_are_one_line() -> None:

@@ -53,8 +53,8 @@ class Options:
     solvers: tuple[str, ...] = ("graduated", "pgd")
     """Solvers of `adrgd list`; each may have ?steps=N&restarts=N&loss=NAME&step=RULE of its own."""
     peers: tuple[str, ...] = ()
-    """Attacks of other libraries: torchattacks:NAME, foolbox:NAME, adv-lib:NAME, pyautoattack:VERSION, with ?key=value
-    for their own arguments."""
+    """Attacks of other libraries: torchattacks:NAME, foolbox:NAME, art:NAME, adv-lib:NAME, pyautoattack:VERSION, with
+    ?key=value for their own arguments."""
     noise_points: int = 100
     """Random points an image that all attacks are compared with; 0 for none."""
     steps: int = 100

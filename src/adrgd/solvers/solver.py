@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from adrgd.domain import BoundDomain
-from adrgd.errors import UsageError
+from adrgd.errors import NoGradientError, UsageError
 from adrgd.gates import ROWS, Gating, Inventory, Picked, look
 from adrgd.objective import Score
 from adrgd.rows import RowRandom, take
@@ -90,7 +90,7 @@ class Problem:
         if value.requires_grad:
             found = torch.autograd.grad(value.sum(), of, allow_unused=True)
         if found[0] is None:
-            raise UsageError(
+            raise NoGradientError(
                 "the objective's value does not depend on x through differentiable operations; look for no_grad, "
                 "inference_mode, detach or numbers taken out of tensors, and for quantised layers without a derivative"
             )

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from adrgd.attacks.case import Case
+from adrgd.attacks.matrix.art import NORMS, run_art
 from adrgd.attacks.matrix.judge import Checked, checked, judge
 from adrgd.attacks.matrix.watched import Watched
 from adrgd.errors import AdrgdError, MissingExtraError, UsageError, installing, warn
@@ -67,8 +68,8 @@ class Peer:
         library, _, kind = base.partition(":")
         if library not in LIBRARIES or not (kind or library == "pyautoattack"):
             raise UsageError(
-                "expected a peer as torchattacks:NAME, foolbox:NAME, adv-lib:NAME or pyautoattack:VERSION, each with "
-                f"?key=value for its own arguments; found {spec!r}{closest(library, LIBRARIES)}; correct it"
+                "expected a peer as torchattacks:NAME, foolbox:NAME, art:NAME, adv-lib:NAME or pyautoattack:VERSION, "
+                f"each with ?key=value for its own arguments; found {spec!r}{closest(library, LIBRARIES)}; correct it"
             )
         find_loss(loss, targeted=False)
         options = {key: parse_value(value) for key, value in query.items()}
@@ -89,6 +90,8 @@ class Peer:
                 return _find(_library("torchattacks", "pip install scipy; pip install --no-deps torchattacks"), self)
             case "foolbox":
                 return _find(_library("foolbox", installing("foolbox")).attacks, self)
+            case "art":
+                return _find(_library("art.attacks.evasion", installing("art")), self)
             case "pyautoattack":
                 return _library("pyautoattack", installing("peers")).AutoAttack
         if self.kind not in ("apgd", "apgd_targeted"):
@@ -198,6 +201,13 @@ def _pyautoattack(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tenso
     return found, prediction != case.labels
 
 
+def _art(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
+    make, norm = peer.find(), _norm(peer, case, NORMS)
+    if case.target is not None and "targeted" not in make.attack_params:
+        raise UsageError(f"{peer.name} has no targeted mode; leave it out of targeted evaluations")
+    return run_art(model, case, make, peer.options, norm), None
+
+
 def _adv_lib(model: Watched, case: Case, peer: Peer) -> tuple[Tensor, Tensor | None]:
     attack = peer.find()
     if case.target is not None and peer.kind == "apgd_targeted":
@@ -226,6 +236,7 @@ def _auto_pgd() -> Any:
 LIBRARIES: dict[str, Callable[[Watched, Case, Peer], tuple[Tensor, Tensor | None]]] = {
     "torchattacks": _torchattacks,
     "foolbox": _foolbox,
+    "art": _art,
     "pyautoattack": _pyautoattack,
     "adv-lib": _adv_lib,
 }

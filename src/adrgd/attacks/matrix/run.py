@@ -37,7 +37,7 @@ from adrgd.attacks.ray_workers import RayWorkers
 from adrgd.attacks.threat import LEAVES, Threat, of_box
 from adrgd.data import Images
 from adrgd.defences.expected import Expected
-from adrgd.errors import AdrgdError, RunFolderError, UsageError
+from adrgd.errors import AdrgdError, NoGradientError, RunFolderError, UsageError
 from adrgd.gates import Gating
 from adrgd.models.checks import check_model, probe, scale_of
 from adrgd.models.outputs import Logits
@@ -158,7 +158,7 @@ def run_matrix(
             except RunFolderError:
                 raise
             except Exception as error:
-                ours = not isinstance(entrant, Peer)
+                ours = not isinstance(entrant, Peer) and not isinstance(error, NoGradientError)
                 if ours and (isinstance(error, UsageError) or not isinstance(error, AdrgdError)):
                     raise
                 failures.append(asdict(cell) | {"reason": reason(error, _classes(models[name], few))})
