@@ -52,7 +52,7 @@ def _lead(case: Case, rows: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """By how much what the attack is after leads (N,), its gradient, and whether it leads clearly."""
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
-        logits = case.model(x)
+        logits = case.answer(x, rows)
         value = case.margin(logits, rows)
         (gradient,) = torch.autograd.grad(value.sum(), x)
     return value.detach(), torch.nan_to_num(gradient), case.clearly_broken(logits.detach(), rows)
