@@ -26,10 +26,11 @@ test-portable: .venv/.test  ## nightly: the tests as other machines would run th
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE $(BIN)/pytest
 	$(BIN)/pytest --rounding by-batch --ignore tests/cli --ignore tests/attacks/test_ray_workers.py --ignore tests/models/test_specs.py
 
+# TORCH_BACKEND= takes torch from the package index, where PyTorch's own cannot be reached
 test-minimum:  ## the tests with the lowest versions that pyproject.toml allows, in an environment of their own
 	$(PYTHON) -m venv .venv-minimum
 	.venv-minimum/bin/pip install --quiet --disable-pip-version-check uv
-	.venv-minimum/bin/uv pip install --quiet --python .venv-minimum --resolution lowest-direct --torch-backend $(TORCH_BACKEND) -e '.[test]'
+	.venv-minimum/bin/uv pip install --quiet --python .venv-minimum --resolution lowest-direct $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND)) -e '.[test]'
 	.venv-minimum/bin/python -m pytest --ignore tests/docs -W ignore::DeprecationWarning  # of old libraries under new ones
 
 dist: .venv/.runtime  ## wheel and sdist into dist/, checked, with the citation and what a type checker sees

@@ -16,5 +16,8 @@ BoxName = Literal["data", "none"]
 EnsembleBy = Literal["logits", "probabilities", "worst"]
 """How several models answer as one."""
 
+Saved = Literal["png", "npz", "parquet"]
+"""A form in which the images of a run are saved besides its own files."""
+
 STANDARD = "standard"
 """The ensemble by which a model is judged."""

@@ -27,6 +27,9 @@ def load(proto: onnx.ModelProto, folder: Path) -> OnnxNet:
     return load_onnx(path)
 
 
+NEWER = ("ReduceSum of nothing",)
+
+
 def expected(proto: onnx.ModelProto, row: np.ndarray) -> np.ndarray:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -52,6 +55,8 @@ def assert_batches(proto: onnx.ModelProto, folder: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_operator_agrees_with_onnxruntime_row_by_row(case: str, tmp_path: Path) -> None:
+    if case in NEWER:
+        pytest.importorskip("onnxruntime", "1.20", reason="onnxruntime before 1.20 cannot run this operator")
     nodes, shape, opset, constants = CASES[case]
     assert_batches(model(nodes, shape, opset, **constants), tmp_path)
 

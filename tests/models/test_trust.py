@@ -127,7 +127,8 @@ def test_parts_of_other_kinds_are_refused(name: str, exported: Path) -> None:
 def test_what_serves_debugging_is_left_out(exported: Path) -> None:
     def edit(content: str) -> str:
         program = json.loads(content)
-        program["guards_code"] = ["__import__('os').abort()"]
+        if "guards_code" in program:  # versions of torch after 2.8
+            program["guards_code"] = ["__import__('os').abort()"]
         program["graph_module"]["graph"]["nodes"][0]["metadata"]["stack_trace"] = 'File "x", line 1\r\nraise SystemExit'
         return json.dumps(program)
 

@@ -5,6 +5,8 @@ from adrgd.attacks.equal_passes import steps_within
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.judges import Shared, shown_to, transfer
 from adrgd.attacks.minimum import Minimum, Smallest, smallest_changes
+from adrgd.attacks.progress import BatchDone
+from adrgd.attacks.run import run_attack
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.task import TaskAttack, TaskResult, attack_task
 from adrgd.attacks.threat import Threat
@@ -12,6 +14,7 @@ from adrgd.attacks.threat import Threat
 __all__ = [
     "Attack",
     "AttackResult",
+    "BatchDone",
     "Certificate",
     "Certifier",
     "Minimum",
@@ -23,6 +26,7 @@ __all__ = [
     "Threat",
     "attack_batch",
     "attack_task",
+    "run_attack",
     "shown_to",
     "smallest_changes",
     "steps_within",

@@ -14,6 +14,7 @@ from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case, finite_logits
 from adrgd.attacks.masked import say_masked
 from adrgd.attacks.prepare import prepared
+from adrgd.attacks.sources import over
 from adrgd.attacks.standard import NAME, Standard, run_standard
 from adrgd.attacks.threat import Threat
 from adrgd.defences.expected import passes_of
@@ -142,7 +143,8 @@ def attack_batch(
 
     Args:
         model: returns logits (B, C), or one logit a row; or several things, the logits among them.
-        images: floating-point numbers, in the threat's range if it has one, a tensor or an array.
+        images: floating-point numbers, in the threat's range if it has one, a tensor or an array; or a data set
+            that brings its labels, which are None then: a `Dataset` or `DataLoader` of torch, or `load_data`'s images.
         labels: class numbers of any integral type, a list, an array or a tensor; one-hot rows are taken with a warning.
         output: the name or index of the logits in what the model returns, or a function that finds them.
         index: (B,) positions in the data set, 0 .. B-1 unless given.
@@ -166,6 +168,12 @@ def attack_batch(
     began = time.perf_counter()
     if not isinstance(attack, Attack):
         raise UsageError(f"attack must be an Attack such as Attack(threat=Threat(eps=8/255)), found {attack!r}")
+    every = over(
+        images, labels, index,
+        lambda x, y, at, first: attack_batch(model, x, y, attack, index=at, output=output, check=check and first),
+    )  # fmt: skip
+    if every is not None:
+        return every
     threat = attack.threat
     case = prepared(
         "attack_batch", model, images, labels, threat, loss=attack.loss, seed=attack.seed, index=index, output=output,

@@ -13,6 +13,7 @@ from torch import Tensor
 from adrgd.attacks.masked import say_masked
 from adrgd.attacks.prepare import prepared
 from adrgd.attacks.shrinking import least_passes, search
+from adrgd.attacks.sources import over
 from adrgd.attacks.threat import Threat
 from adrgd.errors import UsageError
 from adrgd.given import as_solver
@@ -125,6 +126,12 @@ def smallest_changes(
     began = time.perf_counter()
     if not isinstance(minimum, Minimum):
         raise UsageError(f"minimum must be a Minimum such as Minimum(norm='l2'), found {minimum!r}")
+    every = over(
+        images, labels, index,
+        lambda x, y, at, first: smallest_changes(model, x, y, minimum, index=at, output=output, check=check and first),
+    )  # fmt: skip
+    if every is not None:
+        return every
     case = prepared(
         "smallest_changes", model, images, labels, minimum.threat, loss=minimum.loss, seed=minimum.seed, index=index,
         output=output, check=check,

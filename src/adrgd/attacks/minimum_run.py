@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ import numpy as np
 from torch import Tensor, nn
 
 from adrgd.attacks.batches import Workers, attackable
+from adrgd.attacks.export import check_export, export
 from adrgd.attacks.minimum import Minimum, Smallest, smallest_changes
+from adrgd.attacks.progress import Advance, OnBatch
 from adrgd.attacks.report import cards
-from adrgd.attacks.run import Advance, fill, in_turn, left, looked_at, spent
+from adrgd.attacks.run import fill, in_turn, left, looked_at, spent
 from adrgd.attacks.run_folder import RunFolder
+from adrgd.attacks.sources import as_images_of
 from adrgd.data import Images
 from adrgd.models.outputs import Logits
+from adrgd.names import Saved
 from adrgd.page import chart, render
 
 POINTS = 200  # of the curve
@@ -23,7 +28,7 @@ POINTS = 200  # of the curve
 
 def run_minimum(
     model: nn.Module,
-    images: Images,
+    images: Any,
     minimum: Minimum,
     out: Path,
     *,
@@ -34,11 +39,15 @@ def run_minimum(
     advance: Advance | None = None,
     workers: Workers | None = None,
     require_gates: bool = False,
+    save: Sequence[Saved] = (),
+    on_batch: OnBatch | None = None,
 ) -> dict[str, Any]:
     """Look for the smallest change of every image, save everything under `out`, and return the summary.
 
-    Goes on where it was stopped, as `run_attack` does, and raises what it raises.
+    Goes on where it was stopped, as `run_attack` does, takes what it takes and raises what it raises.
     """
+    images = as_images_of(images)
+    check_export(save, images, minimum.threat)
     model = Logits(model)
     given, images = len(images), attackable(images, minimum.target)
     seen = looked_at(model, images, minimum.solver, device, require_gates=require_gates)
@@ -49,8 +58,11 @@ def run_minimum(
     with RunFolder(out, config, resume=resume) as folder:
         waiting = left(folder, images, batch_size)
         work = in_turn(one, waiting, device) if workers is None else workers(model, minimum, waiting)
-        table = fill(folder, work, len(images) - sum(map(len, waiting)), advance)
+        table = fill(folder, work, len(images), sum(map(len, waiting)), advance, on_batch)
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks() | seen
+        summary |= export(
+            save, folder, images, table, model, minimum.threat, eps=None, batch_size=batch_size, device=device
+        )
         folder.write_summary(summary)
         _report(folder, images, table, summary)
     return summary

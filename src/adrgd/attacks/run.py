@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,35 +16,37 @@ from torch import Tensor, nn
 from adrgd.attacks.batches import Batch, Workers, attackable, split
 from adrgd.attacks.certify import certify_run, check_certifiable
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
+from adrgd.attacks.export import check_export, export
 from adrgd.attacks.gating import attack_gating, check_gates, facts
 from adrgd.attacks.judges import shown_to
 from adrgd.attacks.minimum import Smallest
 from adrgd.attacks.prepare import say_if_fixed
+from adrgd.attacks.progress import Advance, BatchDone, OnBatch
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
+from adrgd.attacks.sources import as_images_of
 from adrgd.attacks.standard import Standard
 from adrgd.attacks.task import TaskResult
 from adrgd.attacks.threat import LEAVES, Threat
 from adrgd.data import Images
 from adrgd.defences.expected import Expected
+from adrgd.described import describe
 from adrgd.errors import UsageError, warn
 from adrgd.models.checks import check_model, probe, squashed
 from adrgd.models.outputs import Logits
+from adrgd.names import STANDARD, Saved
 from adrgd.solvers import Solver
-
-Advance = Callable[[int, int], None]
-"""Told the number of images done, and how many of them are broken, after each batch."""
 
 Found = TypeVar("Found", AttackResult, Smallest, TaskResult)
 
 
 def run_attack(
     model: nn.Module,
-    images: Images,
+    images: Any,
     attack: Attack,
     out: Path,
     *,
-    config: dict[str, Any],
+    config: dict[str, Any] | None = None,
     batch_size: int = 128,
     device: str = "cpu",
     resume: bool = False,
@@ -53,6 +56,8 @@ def run_attack(
     certify: float | None = None,
     certified: Advance | None = None,
     judges: Mapping[str, nn.Module] | None = None,
+    save: Sequence[Saved] = (),
+    on_batch: OnBatch | None = None,
 ) -> dict[str, Any]:
     """Attack every image, save everything under `out`, and return the summary.
 
@@ -60,10 +65,13 @@ def run_attack(
     the first batch that is missing and ends with the same results.
 
     Args:
+        images: `Images`, as `adrgd.load_data` returns them, or a `Dataset` or `DataLoader` of torch.
+        config: all that decides the result, which stands in the folder; made from the others unless given.
+        save: the images found as "png", "npz" or "parquet" as well; see `adrgd.attacks.export`.
+        on_batch: told of each batch that is finished, e.g. to send its figures to a tracker.
         certify: seconds for each image that stands, to prove that it cannot be broken; None for no proofs.
         certified: told the number of images that were looked at so, and how many of them are certified.
         workers: what works on the batches, e.g. `adrgd.attacks.ray_workers.RayWorkers()`; this process unless given.
-
         judges: other models, by name, that what was found is shown to; into judges.parquet and the summary.
         require_gates: stop if the solver is a gated one and an activation of the model has no gate.
 
@@ -76,6 +84,9 @@ def run_attack(
         check_certifiable(attack.threat, certify)
         if attack.eot is not None:
             raise UsageError("a proof is about a fixed function, and eot about a random one; leave out one of them")
+    images = as_images_of(images)
+    check_export(save, images, attack.threat)
+    config = _config(model, images, attack, batch_size, device) if config is None else config
     model = Logits(model)
     given, images = len(images), attackable(images, attack.threat.target)
     single = model if attack.eot is None else Expected(model, 1, attack.seed)
@@ -87,7 +98,7 @@ def run_attack(
     with RunFolder(out, config, resume=resume) as folder:
         waiting = left(folder, images, batch_size)
         work = in_turn(one, waiting, device) if workers is None else workers(model, attack, waiting)
-        table = fill(folder, work, len(images) - sum(map(len, waiting)), advance)
+        table = fill(folder, work, len(images), sum(map(len, waiting)), advance, on_batch)
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks()
         summary |= seen | _unboxed(attack.threat, folder) | drawn(table, attack.eot, attack.eot_judge)
         if judges:
@@ -96,9 +107,25 @@ def run_attack(
             summary["certificates"] = certify_run(
                 model, images, folder, attack.threat, seconds=certify, advance=certified
             )
+        summary |= export(
+            save, folder, images, table, model, attack.threat, eps=attack.threat.eps, batch_size=batch_size,
+            device=device,
+        )  # fmt: skip
         folder.write_summary(summary)
         write_report(folder, images, table, summary)
     return summary
+
+
+def _config(model: nn.Module, images: Images, attack: Attack, batch_size: int, device: str) -> dict[str, Any]:
+    """What decides the result, for a run that was begun from Python."""
+    solver, spec = attack.solver, getattr(model, "spec", None)
+    return {
+        "model": spec if isinstance(spec, str) else type(model).__name__, "data": images.spec, "limit": len(images),
+        "batch_size": batch_size, "device": device, "threat": asdict(attack.threat),
+        "solver": describe(solver, STANDARD if isinstance(solver, Standard) else type(solver).__name__),
+        "steps": attack.steps, "restarts": attack.restarts, "loss": attack.loss, "eot": attack.eot,
+        "stop_at_success": attack.stop_at_success, "seed": attack.seed,
+    }  # fmt: skip
 
 
 def looked_at(
@@ -127,17 +154,29 @@ def left(folder: RunFolder, images: Images, batch_size: int) -> list[Batch]:
 def fill(
     folder: RunFolder,
     work: Generator[tuple[Batch, Found]],
-    done: int,
+    count: int,
+    waiting: int,
     advance: Advance | None,
+    on_batch: OnBatch | None = None,
 ) -> dict[str, Any]:
-    """Save each batch as it is finished, and join them; the columns of the whole."""
-    broken = 0
+    """Save each batch as it is finished, and join them; the columns of the whole.
+
+    Args:
+        count: images of the run.
+        waiting: those among them that are not finished.
+    """
+    broken, attacked = 0, 0
     with closing(work) as results:
         for batch, result in results:
             folder.save(batch.start, result)
-            done, broken = done + len(batch), broken + int(result.success.sum())
+            attacked, broken = attacked + len(batch), broken + int(result.success.sum())
+            done = count - waiting + attacked
             if advance is not None:
                 advance(done, broken)
+            if on_batch is not None:
+                on_batch(BatchDone(
+                    start=batch.start, done=done, images=count, broken=broken, attacked=attacked, result=result
+                ))  # fmt: skip
     folder.merge()
     return folder.results()
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from adrgd.attacks.gating import attack_gating, check_gates, facts
-from adrgd.attacks.run import Advance, fill, in_turn, left, spent, wilson
+from adrgd.attacks.progress import Advance, OnBatch
+from adrgd.attacks.run import fill, in_turn, left, spent, wilson
 from adrgd.attacks.run_folder import RunFolder
 from adrgd.attacks.task import Answer, TaskAttack, TaskResult, attack_task
 from adrgd.data import Images
@@ -37,6 +38,7 @@ def run_task(
     resume: bool = False,
     advance: Advance | None = None,
     require_gates: bool = False,
+    on_batch: OnBatch | None = None,
 ) -> dict[str, Any]:
     """Attack every image, save everything under `out`, and return the summary.
 
@@ -54,7 +56,8 @@ def run_task(
 
     with RunFolder(out, config, resume=resume) as folder:
         waiting = left(folder, images, batch_size)
-        table = fill(folder, in_turn(one, waiting, device), len(images) - sum(map(len, waiting)), advance)
+        work = in_turn(one, waiting, device)
+        table = fill(folder, work, len(images), sum(map(len, waiting)), advance, on_batch)
         summary = summarise(table, folder.tensors(), images, attack) | spent(table, config, folder.path)
         summary |= folder.remarks() | {"gates": facts(gating)}
         folder.write_summary(summary)

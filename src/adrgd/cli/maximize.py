@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from adrgd.cli.flags import flags, number
-from adrgd.cli.options import Chosen, describe, parse, positive, usable_device
+from adrgd.cli.options import Chosen, parse, positive, usable_device
+from adrgd.described import describe
 from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError
 from adrgd.files import make_folder, write_text
 from adrgd.outputs import refuse_others

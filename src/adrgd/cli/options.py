@@ -18,7 +18,6 @@ from adrgd.cli.known import Part, find_solver, find_step, known, solver_names
 from adrgd.cli.panels import sentence
 from adrgd.deprecation import say_renamed
 from adrgd.errors import UsageError
-from adrgd.names import STANDARD
 
 T = TypeVar("T")
 
@@ -209,24 +208,6 @@ def usable_device(name: str) -> str:
             f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); choose another, e.g. auto or cpu"
         ) from error
     return name
-
-
-def describe(solver: Any, name: str) -> dict[str, Any]:
-    """The effective configuration of a solver or an ensemble, for config.yaml and the summary."""
-    if name == STANDARD or not hasattr(solver, "gates"):
-        return {"name": name} | _plain(solver)
-    return {
-        "name": name,
-        "gates": {"rule": type(solver.gates).__name__} | _plain(solver.gates),
-        "step": {"rule": type(solver.step).__name__} | _plain(solver.step),
-        "random_start": solver.random_start,
-        "most_steps": solver.most_steps,
-    }
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    found = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else {}
-    return {key: list(item) if isinstance(item, tuple) else item for key, item in found.items()}
 
 
 def _peek(argv: list[str], flag: str) -> str | None:

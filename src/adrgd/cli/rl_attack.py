@@ -12,7 +12,8 @@ import tyro
 from adrgd import __version__
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run, figures
-from adrgd.cli.options import cli, describe, positive, usable_device
+from adrgd.cli.options import cli, positive, usable_device
+from adrgd.described import describe
 from adrgd.errors import UsageError
 from adrgd.runs import open_run
 

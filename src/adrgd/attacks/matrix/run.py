@@ -34,6 +34,7 @@ from adrgd.attacks.matrix.peers import Peer, check_peers, reason
 from adrgd.attacks.matrix.report import write_report
 from adrgd.attacks.prepare import say_if_fixed
 from adrgd.attacks.ray_workers import RayWorkers
+from adrgd.attacks.sources import as_images_of
 from adrgd.attacks.threat import LEAVES, Threat, of_box
 from adrgd.data import Images
 from adrgd.defences.expected import Expected
@@ -53,7 +54,7 @@ Advance = Callable[[str, int], None]
 
 def run_matrix(
     models: Mapping[str, nn.Module],
-    images: Images,
+    images: Any,
     entrants: Sequence[Entrant],
     out: Path,
     *,
@@ -79,6 +80,7 @@ def run_matrix(
 
     Args:
         models: by name.
+        images: as `run_attack` takes them.
         entrants: `Own`, `Noise` and `Peer`, among which no name comes twice.
         target: None, "next", "random", "least-likely", or a class number; images of that class are skipped.
         box: "none" for perturbed images that may leave the data's range.
@@ -95,6 +97,7 @@ def run_matrix(
         ModelError: a model is in train mode, random, or mixes the rows of a batch.
         RunFolderError: `out` belongs to another evaluation, or is damaged.
     """
+    images = as_images_of(images)
     given, images = len(images), attackable(images, target)
     models = {name: Logits(model) for name, model in models.items()}
     single: Mapping[str, nn.Module] = models

@@ -9,8 +9,10 @@ from rich.table import Table
 
 from adrgd.cli.attack.options import Options
 from adrgd.cli.attack.subject import shared, subject, target, workers, working
+from adrgd.cli.attack.table import rounded
 from adrgd.cli.folders import figures
-from adrgd.cli.options import Chosen, describe, positive, usable_device
+from adrgd.cli.options import Chosen, positive, usable_device
+from adrgd.described import describe
 from adrgd.errors import UsageError
 from adrgd.names import STANDARD
 
@@ -49,6 +51,7 @@ def minimum(options: Options, chosen: Chosen) -> int:
         return run_minimum(
             model.module, images, asked, out, config=config, batch_size=positive(options.batch_size, "batch-size"),
             device=device, resume=run.resume, workers=workers(options, device), require_gates=options.require_gates,
+            save=options.save,
             advance=lambda done, broken: bar.update(task, completed=done, description=f"{broken} broken"),
         )  # fmt: skip
 
@@ -102,6 +105,7 @@ def _table(summary: dict[str, Any]) -> Table:
             "mean of what was found": _number(summary["mean"]),
         }
         | {f"robust accuracy at {eps[k]:.4g}": f"{share[k]:.4f}" for k in dict.fromkeys(shown)}
+        | rounded(summary)
         | {
             "forward / backward passes": f"{summary['forward_passes']} / {summary['backward_passes']}",
             "seconds": f"{summary['seconds']:.1f}",

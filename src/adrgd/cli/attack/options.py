@@ -9,7 +9,7 @@ import tyro
 
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run
-from adrgd.names import BoxName, EnsembleBy, Norm, TaskName
+from adrgd.names import BoxName, EnsembleBy, Norm, Saved, TaskName
 
 
 @flags
@@ -80,6 +80,9 @@ class Options:
     """Other models that what was found is shown to; they are not attacked."""
     certify: float | None = None
     """Seconds for each image that stands, to prove that nothing in its ball breaks it (linf, l2 and l1)."""
+    save: tuple[Saved, ...] = ()
+    """Write the images as well: png, a folder of pictures; npz, arrays; parquet, a table with pictures inside. Pictures
+    have 256 levels, and the rounded images are judged once more."""
     limit: int | None = None
     """The first N images only."""
     offset: int = 0

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from adrgd.cli.attack.options import Options
 from adrgd.cli.attack.subject import loaded, shared, subject, target, workers
 from adrgd.cli.attack.table import judged, table
-from adrgd.cli.options import Chosen, describe, positive, usable_device
+from adrgd.cli.options import Chosen, positive, usable_device
+from adrgd.described import describe
 from adrgd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def attack(options: Options, chosen: Chosen) -> int:
         return run_attack(
             model.module, images, attack, out, config=_config(options, attack, solver, device),
             batch_size=options.batch_size, device=device, resume=run.resume, workers=workers(options, device),
-            require_gates=options.require_gates,
+            require_gates=options.require_gates, save=options.save,
             advance=lambda done, broken: bar.update(task, completed=done, description=f"{broken} broken"),
             certify=options.certify, judges=judges,
             certified=lambda done, proven: bar.update(task, completed=done, description=f"{proven} certified"),

@@ -32,6 +32,7 @@ def table(summary: dict[str, Any]) -> Table:
             **_random(summary),
             **({"ended early, not finite": f"{summary['not_finite']}"} if summary["not_finite"] else {}),
             **({"without any gradient": f"{summary['no_gradient']}"} if summary["no_gradient"] else {}),
+            **rounded(summary),
             "forward / backward passes": f"{summary['forward_passes']} / {summary['backward_passes']}",
             "seconds": f"{summary['seconds']:.1f}",
             "seed": f"{summary['seed']}",
@@ -45,6 +46,15 @@ def allowed(threat: dict[str, Any]) -> str:
     words = f"{threat['norm']} {threat['eps']:g}"
     words += f" in a square of {threat['patch']}" if "patch" in threat else ""
     return words + (f" where {threat['mask']} allows it" if "mask" in threat else "")
+
+
+def rounded(summary: dict[str, Any]) -> dict[str, str]:
+    """What became of images that were saved as pictures."""
+    if "rounded" not in summary:
+        return {}
+    from adrgd.attacks.export import rounded_sentence
+
+    return {"saved as pictures": rounded_sentence(summary["rounded"])}
 
 
 def _unboxed(summary: dict[str, Any]) -> dict[str, str]:

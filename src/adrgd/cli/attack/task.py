@@ -8,7 +8,8 @@ from adrgd.cli.attack.options import Options
 from adrgd.cli.attack.subject import shared, subject, working
 from adrgd.cli.attack.table import allowed
 from adrgd.cli.folders import figures
-from adrgd.cli.options import Chosen, describe, positive, usable_device
+from adrgd.cli.options import Chosen, positive, usable_device
+from adrgd.described import describe
 from adrgd.errors import UsageError
 from adrgd.names import STANDARD
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NOT_HERE = {
+    "save": "pictures are judged by classes",
     "minimum": "it takes classes", "targeted": "there are no classes", "certify": "proofs are about classes",
     "ray": "it works in one process", "judge": "others are asked about classes", "ensemble": "it takes one model",
     "eot": "it takes fixed functions", "loss": "the task has its own",
