@@ -20,6 +20,8 @@ from adrgd.outputs import refuse_others
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adrgd.columns import Columns
+    from adrgd.domain import Domain
     from adrgd.models import Model
     from adrgd.solution import Bounded, Solution
     from adrgd.solvers import Solver
@@ -36,10 +38,12 @@ class Options:
 
     model: tyro.conf.Positional[str]
     """FILE.onnx, FILE.pt2, FILE.pt, bundled:NAME or package.module:factory?weights=FILE."""
-    lower: str
+    lower: str | None = None
     """The box's lower corner: one number, or one for each input with commas between (--lower=-1,0,2)."""
-    upper: str
+    upper: str | None = None
     """The box's upper corner."""
+    columns: Path | None = None
+    """Instead of a box a YAML file of a table's columns: bounds, whole numbers, categories, linear rules."""
     output: int = 0
     """Which output of the network."""
     minimize: bool = False
@@ -104,13 +108,21 @@ def raised(options: Options, chosen: Chosen) -> int:
         model = load_model(options.model, dtype=torch.float64, device=device, trust=options.trust)
     except TypeError as error:  # mps has no such numbers
         raise UsageError(f"device {device!r} cannot compute in float64 ({error}); choose another, e.g. cpu") from error
-    lower, upper = (corner.to(device) for corner in _corners(options, model))
     sign = -1.0 if options.minimize else 1.0
+    columns = None if options.columns is None else _columns(options, model)
+    domain: Domain
+    if columns is None:
+        lower, upper = (corner.to(device) for corner in _corners(options, model))
+        domain, start = Box(lower, upper), (lower + upper) / 2
+    else:
+        domain, start = columns.domain(), _middle(columns).to(device)
     solution = maximize(
-        Output(model, options.output, sign), (lower + upper) / 2, domain=Box(lower, upper), solver=solver,
+        Output(model, options.output, sign), start, domain=domain, solver=solver,
         steps=options.steps, restarts=options.restarts, seed=options.seed, bound=options.bound,
     )  # fmt: skip
     result = _found(options, solver, solution, sign)
+    if columns is not None:
+        result["columns"] = columns.named(solution.x)
     failure: AdrgdError | None = None
     if options.exact:
         try:
@@ -131,6 +143,35 @@ def raised(options: Options, chosen: Chosen) -> int:
     if failure is not None:
         raise failure
     return 1 if options.exact and not result["proven"] else 0
+
+
+def _columns(options: Options, model: Model) -> Columns:
+    """The columns, which belong to the network's inputs.
+
+    Raises:
+        UsageError: other flags say something else, or the network has more inputs, or fewer.
+    """
+    from adrgd.columns import read_columns
+
+    if options.lower is not None or options.upper is not None:
+        raise UsageError("--columns has bounds of its own; leave --lower and --upper out")
+    if options.exact:
+        raise UsageError("--exact proves maxima over boxes; leave --columns out, or ask for a --bound")
+    columns = read_columns(options.columns)  # type: ignore[arg-type]
+    shape = options.shape or model.input_shape
+    size = None if shape is None else math.prod(shape)
+    if size is not None and size != len(columns.inputs):
+        raise UsageError(f"{options.model} takes {size} numbers, the columns have {len(columns.inputs)}; correct them")
+    return columns
+
+
+def _middle(columns: Columns) -> Tensor:
+    """The allowed point nearest to the middle of all bounds, as (1, n)."""
+    import torch
+
+    ends = [[getattr(one, end) for one in columns.columns for _ in one.inputs] for end in ("lower", "upper")]
+    middle = torch.tensor(ends, dtype=torch.float64).mean(0, keepdim=True)
+    return columns.domain().bind(middle).project(middle)
 
 
 def _found(options: Options, solver: Solver, solution: Solution, sign: float) -> dict[str, Any]:
@@ -195,6 +236,8 @@ def _corners(options: Options, model: Model) -> tuple[Tensor, Tensor]:
     import torch
 
     shape = options.shape or model.input_shape
+    if options.lower is None or options.upper is None:
+        raise UsageError("expected --lower and --upper, the box's corners, or --columns with a file of columns")
     ends = [_numbers(text, name) for text, name in ((options.lower, "lower"), (options.upper, "upper"))]
     if shape is None:
         longest = max(len(end) for end in ends)
@@ -230,7 +273,9 @@ def _show(options: Options, result: dict[str, Any]) -> None:
         console.print(
             f"{side} bound  {result['bound']:.9g}  (relative gap {result['gap']:.2g}, {result['nodes']} {parts})"
         )
-    point = [f"{value:.9g}" for value in result["point"]]
+    named = result.get("columns", {})
+    point = [f"{name} {value}" if isinstance(value, str) else f"{name} {value:.9g}" for name, value in named.items()]
+    point = point or [f"{value:.9g}" for value in result["point"]]
     all_of_them = "all in the file" if options.out else "all of them with --json or --out FILE"
     rest = f", ... ({len(point)} numbers, {all_of_them})" if len(point) > SHOWN else ""
     console.print(f"point  {', '.join(point[:SHOWN])}{rest}")

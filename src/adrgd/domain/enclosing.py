@@ -8,6 +8,8 @@ from torch import Tensor
 from adrgd.domain.ball import BoundBall
 from adrgd.domain.box import BoundBox
 from adrgd.domain.ellipsoid import BoundEllipsoid
+from adrgd.domain.patch import BoundPatch
+from adrgd.domain.polytope import BoundPolytope
 from adrgd.domain.protocol import BoundDomain, relaxed
 
 WIDER = 1 + 1e-12  # for the rounding of distances
@@ -16,6 +18,8 @@ WIDER = 1 + 1e-12  # for the rounding of distances
 def enclosing(domain: BoundDomain) -> tuple[Tensor, Tensor] | None:
     """Corners (B, ...) in float64 between which all points of a domain lie; None where they are not known."""
     domain = relaxed(domain)
+    if isinstance(domain, BoundPolytope | BoundPatch):
+        domain = domain.box
     if isinstance(domain, BoundBox):
         return domain.low.double(), domain.high.double()
     if not isinstance(domain, BoundBall):
