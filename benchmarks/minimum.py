@@ -6,8 +6,10 @@
 
 FOLDER of --nets as in standard.py. Everyone has --passes forward and backward passes an image and looks at the same
 images in [0, 1]; what is found is judged and measured by us. In l0 numbers are counted, not pixels, since that is what
-the peers minimise. Each line gives the median and the mean distance of the images that were broken, how many were, and
-by how much an image's distance exceeds the nearest that anyone found. Results go to benchmarks/results/minimum.md and
+the peers minimise. Each line gives the median and the mean distance of the images that were broken, how many were, by
+how much an image's distance exceeds the nearest that anyone found, and AttackBench's optimality (Cinà et al. 2025): the
+area above a line's curve of robust accuracy over eps, up to the eps at which the nearest of all lines break everything,
+as a share of the area above the curve of these nearest. Results go to benchmarks/results/minimum.md and
 .json after every 25 images; what was finished is not run again unless --again is given.
 """
 
@@ -129,10 +131,12 @@ def markdown(results: dict[str, dict[str, dict[str, Any]]], passes: int) -> str:
         "# The smallest change that breaks an image", "",
         f"{platform.machine()}, torch {torch.__version__}, one thread; {passes} passes an image for everyone. Median "
         "and mean of the distance, the mean of what was found. Excess: by how much a distance exceeds the least "
-        "that any line found, median and mean; images that a line did not break are left out of its mean. Lines "
-        "without seconds looked at these images in one batch with those that follow.", "",
-        "| network, norm | attack | found | median | mean | excess, median | mean | seconds an image |",
-        "|---|---|---|---|---|---|---|---|",
+        "that any line found, median and mean; images that a line did not break are left out of its mean. "
+        "Area: under robust accuracy over eps, up to where the nearest that all lines found break every image; "
+        "optimality: how much of what there was to take away from it a line took.", "",
+        "| network, norm | attack | found | median | mean | excess, median | mean | area | optimality | "
+        "seconds an image |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for place, runs in results.items():
         runs = {attack: one for attack, one in runs.items() if one["distance"]}
@@ -148,9 +152,27 @@ def markdown(results: dict[str, dict[str, dict[str, Any]]], passes: int) -> str:
             lines.append(
                 f"| {place} | {attack} | {len(finite)} of {count} | {row.median():.4g} | {finite.mean():.4g} | "
                 f"{100 * excess.median():.1f} % | {100 * excess[excess.isfinite()].mean():.1f} % | "
+                f"{area(row, least):.4g} | {optimality(row, least):.3f} | "
                 + (f"{one['seconds'] / len(one['distance']):.2f} |" if one["seconds"] else "- |")
             )
     return "\n".join(lines) + "\n"
+
+
+def area(row: Tensor, least: Tensor) -> float:
+    """Under the curve of robust accuracy over eps of distances (N,), up to the largest of the least ones."""
+    return float(row.minimum(most(least)).mean())
+
+
+def optimality(row: Tensor, least: Tensor) -> float:
+    """The share of what robust accuracy can lose, by the least distances known, that an attack takes (0 to 1)."""
+    clean = float(most(least)) * float((least > 0).double().mean())
+    possible = clean - area(least, least)
+    return (clean - area(row, least)) / possible if possible > 0 else 1.0
+
+
+def most(least: Tensor) -> Tensor:
+    """The radius within which all images that anyone broke are broken."""
+    return least[least.isfinite()].amax()
 
 
 def main(options: Options) -> None:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from torch import Tensor
@@ -62,20 +61,19 @@ class Columns:
         at = {name: k for k, name in enumerate(self.inputs)}
         low = torch.tensor([column.lower for column in self.columns for _ in column.inputs], dtype=torch.float64)
         high = torch.tensor([column.upper for column in self.columns for _ in column.inputs], dtype=torch.float64)
-        domain: Box | Polytope = Box(low, high)
-        if self.rules:
-            kinds = {}
-            for operator in ("<=", "=="):
-                chosen = [rule for rule in self.rules if rule[1] == operator]
-                matrix = np.zeros((len(chosen), len(at)))
-                for row, (weights, _, _) in zip(matrix, chosen, strict=True):
-                    for name, weight in weights.items():
-                        row[at[name]] = weight
-                kinds[operator] = (matrix, [side for *_, side in chosen]) if chosen else (None, None)
-            domain = Polytope(*kinds["<="], *kinds["=="], box=domain)
+        box = Box(low, high)
+        upto, same = (self._matrix(operator) for operator in ("<=", "=="))
+        domain = Polytope(*upto, *same, box) if self.rules else box
         whole = [at[column.name] for column in self.columns if column.whole]
         groups = [[at[name] for name in column.inputs] for column in self.columns if column.values]
         return Discrete(domain, whole, groups) if whole or groups else domain
+
+    def _matrix(self, operator: str) -> tuple[Any, Any]:
+        """The rules of one operator as a matrix and its right side; None for both where there is none."""
+        chosen = [(weights, side) for weights, kind, side in self.rules if kind == operator]
+        if not chosen:
+            return None, None
+        return [[weights.get(name, 0.0) for name in self.inputs] for weights, _ in chosen], [side for _, side in chosen]
 
     def named(self, point: Tensor) -> dict[str, Any]:
         """A point (n,) by the names of the columns; categories by their value."""
