@@ -290,3 +290,33 @@ def test_values_that_are_not_finite_are_a_sign_of_their_own_cell(problem: Proble
     (sign,) = (one for one in summary["indicators"] if one["name"] == "not finite")
     assert sign["triggered"]
     assert "of 40 images" in sign["finding"]
+
+
+def test_certificates_stand_beside_what_was_broken(problem: Problem, tmp_path: Path) -> None:
+    """In the summary, the results and both pages; images that an attack of later breaks are looked at no more."""
+    out, weak = tmp_path / "run", (Noise(points=1),)
+    summary = run(problem, out, entrants=weak, certify=5.0, eps=EPS)
+    assert [found["eps"] for found in summary["certificates"]] == list(EPS)
+    for found, union in zip(summary["certificates"], summary["unions"], strict=True):
+        assert found["broken"] + found["certified"] + found["undecided"] == found["images"]
+        assert found["broken"] - found["broken_by_the_proof"] == round(union["success_rate"] * union["images"])
+        assert found["robust_accuracy_at_most"] <= union["robust_accuracy"]
+        assert f"{found['certified']} certified of" in (out / "report.md").read_text()
+        assert f"{found['certified']} certified of" in (out / "report.html").read_text()
+    assert {row["known"] for row in rows(out)} >= {"broken", "certified"}
+    strong = (*weak, solver("graduated", restarts=3))
+    again = run(problem, out, entrants=strong, certify=5.0, eps=EPS, resume=True)
+    for before, after in zip(summary["certificates"], again["certificates"], strict=True):
+        assert after["certified"] == before["certified"]
+        assert after["seconds"] <= before["seconds"]
+        assert "broken_and_certified" not in after
+
+
+@pytest.mark.parametrize(("settings", "sentence"), [({"norm": "l0"}, "certificates are for"), ({"eot": 2}, "random")])
+def test_certificates_that_there_are_none_of(
+    problem: Problem, tmp_path: Path, settings: dict[str, Any], sentence: str
+) -> None:
+    eps = (3.0,) if "norm" in settings else EPS
+    with pytest.raises(UsageError, match=sentence):
+        run(problem, tmp_path / "run", certify=1.0, **({"eps": eps} | settings))
+    assert not (tmp_path / "run" / "cells").exists()

@@ -141,30 +141,52 @@ def certify_run(
         advance: told how many images are done, and how many of them are certified.
     """
     table = folder.results()
-    broken, targets = table["success"], table["target"]
+    broken = table["success"]
     before = table.get("certified", np.zeros_like(broken))
-    if not folder.has(CERTIFICATES):
-        certifier, certified = Certifier(model, threat), 0
-        for k in range(len(images)):
-            name = _part(k)
-            if not folder.has(name):
-                one = Certificate(int(images.index[k]), "broken")
-                if before[k]:
-                    one = replace(one, verdict="certified", proven=1.0)
-                elif not broken[k]:
-                    target = int(targets[k]) if targets[k] >= 0 else None
-                    found = certifier.certify(images.images[k], int(images.labels[k]), target=target, seconds=seconds)
-                    one = replace(found, index=one.index)
-                folder.write_text(name, json.dumps(asdict(one)) + "\n")
-            certified += folder.read(name, _read).verdict == "certified"
-            if advance is not None:
-                advance(k + 1, certified)
-        found_all = pa.Table.from_pylist([asdict(folder.read(_part(k), _read)) for k in range(len(images))])
-        with folder.write(CERTIFICATES) as stream:
-            pq.write_table(found_all, stream)
-    rows = folder.read(CERTIFICATES, read_table).to_pylist()
-    folder.remove([_part(k) for k in range(len(images)) if folder.has(_part(k))])
+    rows = certify_images(
+        model, images, folder, threat, broken=broken, before=before, targets=table["target"], seconds=seconds,
+        advance=advance,
+    )  # fmt: skip
     return figures(rows, seconds)
+
+
+def certify_images(
+    model: nn.Module, images: Images, folder: RunFolder, threat: Threat, *, broken: Any, before: Any, targets: Any,
+    seconds: float, advance: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Certify the images that stand, one by one, into a folder; a row for each image.
+
+    Args:
+        broken, before: (images,) whether an attack broke it; whether it was certified in another way.
+        targets: (images,) the class that each is to be turned into, or -1.
+    """
+    before_this = folder.read(CERTIFICATES, read_table).to_pylist() if folder.has(CERTIFICATES) else []
+    tried = {row["index"]: Certificate(**row) for row in before_this if row["seconds"] > 0}
+    certifier, certified, rows = Certifier(model, threat), 0, []
+    for k in range(len(images)):
+        name, index = _part(k), int(images.index[k])
+        if broken[k]:
+            one = Certificate(index, "broken")
+        elif before[k]:
+            one = Certificate(index, "certified", proven=1.0)
+        elif index in tried:
+            one = tried[index]
+        elif folder.has(name):
+            one = folder.read(name, _read)
+        else:
+            target = int(targets[k]) if targets[k] >= 0 else None
+            found = certifier.certify(images.images[k], int(images.labels[k]), target=target, seconds=seconds)
+            one = replace(found, index=index)
+            folder.write_text(name, json.dumps(asdict(one)) + "\n")
+        rows.append(asdict(one))
+        certified += one.verdict == "certified"
+        if advance is not None:
+            advance(k + 1, certified)
+    if rows != before_this:
+        with folder.write(CERTIFICATES) as stream:
+            pq.write_table(pa.Table.from_pylist(rows), stream)
+    folder.remove([_part(k) for k in range(len(images)) if folder.has(_part(k))])
+    return rows
 
 
 def figures(rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:

@@ -72,6 +72,9 @@ class Options:
     """For random models: everybody attacks the mean over so many draws, each of which costs its passes."""
     eot_judge: int = 100
     """Fresh draws, over which the mean says which images are broken."""
+    certify: float | None = None
+    """Seconds for each image that stands against all attacks at a radius, to prove that nothing in its ball breaks it
+    (linf, l2 and l1)."""
     straight_through: tuple[str, ...] = ()
     """Calls of the models that pass the gradient straight through: of round, floor, ceil, trunc, sign."""
     require_gates: bool = False
@@ -119,13 +122,14 @@ def evaluate(options: Options) -> int:
         )
 
     def work(bar: Progress) -> dict[str, Any]:
-        task = bar.add_task("evaluating", total=len(images) * len(models) * len(options.eps) * len(entrants))
+        each = len(entrants) + (options.certify is not None)
+        task = bar.add_task("evaluating", total=len(images) * len(models) * len(options.eps) * each)
         return run_matrix(
             {spec: model.module for spec, model in models.items()}, images, entrants, out, eps=options.eps,
             norm=options.norm, target=class_or_rule(options.targeted), box=options.box, seed=run.seed, device=device,
             batch_size=options.batch_size, config=_config(options), resume=run.resume,
             require_gates=options.require_gates, workers=None if options.ray is None else workers,
-            eot=options.eot, eot_judge=positive(options.eot_judge, "eot-judge"),
+            eot=options.eot, eot_judge=positive(options.eot_judge, "eot-judge"), certify=options.certify,
             advance=lambda what, count: bar.update(task, advance=count, description=what),
         )  # fmt: skip
 
@@ -169,7 +173,9 @@ def _shown(summary: dict[str, Any]) -> list[RenderableType]:
     from adrgd.attacks.matrix.tables import seen, tables, where
 
     found = zip(tables(summary), summary["unions"], strict=True)
-    parts: list[RenderableType] = [_table(one, _clean(summary, union)) for one, union in found]
+    parts: list[RenderableType] = []
+    for one, union in found:
+        parts += [_table(one, _clean(summary, union)), *_known(summary, union)]
     parts += [summary["box_sentence"]] if "box_sentence" in summary else []
     signs = seen(summary)
     parts.append(f"indicators of attack failure: {len(signs)} of {len(summary['indicators'])} checks")
@@ -181,6 +187,21 @@ def _clean(summary: dict[str, Any], union: dict[str, Any]) -> float:
     """The clean accuracy of a table's model on all of the images."""
     place = (union["model"], union["eps"])
     return next(float(cell["clean_accuracy"]) for cell in summary["cells"] if (cell["model"], cell["eps"]) == place)
+
+
+def _known(summary: dict[str, Any], union: dict[str, Any]) -> list[RenderableType]:
+    """What is broken, undecided and certified, as one bar, where that was asked for."""
+    from rich.text import Text
+
+    from adrgd.attacks.matrix.tables import known, known_words
+
+    found = known(summary, union)
+    if found is None:
+        return []
+    bar = Text()
+    for word, style in (("broken", "red"), ("undecided", "bright_black"), ("certified", "green")):
+        bar.append("█" * round(2 * WIDTH * found[word] / found["images"]), style=style)
+    return [bar, known_words(found) + "\n"]
 
 
 def _table(one: Matrix, clean: float) -> Table:

@@ -10,7 +10,7 @@ import numpy as np
 
 from adrgd.attacks.matrix.cells import Cell
 from adrgd.attacks.matrix.figures import Columns, by_passes
-from adrgd.attacks.matrix.tables import LEGEND, markdown, seen, tables, where
+from adrgd.attacks.matrix.tables import LEGEND, known, known_words, markdown, seen, tables, where
 from adrgd.page import chart, render
 from adrgd.runs import Run
 
@@ -23,7 +23,12 @@ def write_report(folder: Run, cells: Mapping[Cell, Columns], summary: dict[str, 
     curves = [_curve(cells, union["model"], union["eps"]) for union in summary["unions"]]
     page = render(
         "attacks/matrix/report.html.j2", summary=summary, legend=LEGEND, signs=seen(summary),
-        parts=list(zip(tables(summary), curves, strict=True)),
+        parts=[
+            (table, curve, found, known_words(found) if found else "")
+            for table, curve, found in zip(
+                tables(summary), curves, [known(summary, union) for union in summary["unions"]], strict=True
+            )
+        ],
         failures=[(where(failure), failure["reason"]) for failure in summary["failures"]],
         config=json.dumps(summary["config"], indent=2),
     )  # fmt: skip

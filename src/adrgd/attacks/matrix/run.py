@@ -25,9 +25,11 @@ import torch
 from torch import nn
 
 from adrgd.attacks.batches import attackable, split
+from adrgd.attacks.certify import check_certifiable
 from adrgd.attacks.gating import attack_gating, check_gates, facts
 from adrgd.attacks.matrix import figures
 from adrgd.attacks.matrix.cells import Cell, case_of, run_cell
+from adrgd.attacks.matrix.certificates import certify_cell
 from adrgd.attacks.matrix.entrants import Entrant, Own
 from adrgd.attacks.matrix.gradients import Usefulness, usefulness
 from adrgd.attacks.matrix.peers import Peer, check_peers, reason
@@ -72,6 +74,7 @@ def run_matrix(
     workers: Callable[[str], RayWorkers] | None = None,
     eot: int | None = None,
     eot_judge: int = 100,
+    certify: float | None = None,
 ) -> dict[str, Any]:
     """Evaluate all models under all attacks at all radii, save everything under `out`, and return the summary.
 
@@ -90,6 +93,7 @@ def run_matrix(
         workers: what works on the batches of our own solvers, for the model of a name; this process unless given.
         eot, eot_judge: of random models the mean over `eot` draws is attacked, by everybody, and the mean over
             `eot_judge` fresh ones is judged; see `adrgd.attacks.Attack`.
+        certify: seconds for each image that stands against all attacks at a radius, to prove that nothing breaks it.
 
     Raises:
         UsageError: two of a name, nothing to do, or a request that one of our own solvers cannot carry out.
@@ -114,6 +118,11 @@ def run_matrix(
     for what, found in (("model", list(models)), ("eps", list(eps)), ("attack", names)):
         if len(set(found)) < len(found) or not found:
             raise UsageError(f"expected at least one {what}, and each once; found {found or 'none'}; correct the list")
+    if certify is not None:
+        for threat in threats:
+            check_certifiable(threat, certify)
+        if eot is not None:
+            raise UsageError("a proof is about a fixed function, and eot about a random one; leave out one of them")
     check_peers(entrants)
     few = probe(images.images).to(device)
     scales: dict[str, str | None] = {}
@@ -165,17 +174,42 @@ def run_matrix(
                 if ours and (isinstance(error, UsageError) or not isinstance(error, AdrgdError)):
                     raise
                 failures.append(asdict(cell) | {"reason": reason(error, _classes(models[name], few))})
+        certificates: list[dict[str, Any]] = []
+        for name, threat in product(models, threats) if certify is not None else ():
+            here = {cell: columns for cell, columns in cells.items() if (cell.model, cell.eps) == (name, threat.eps)}
+            if here:
+                certificates.append(
+                    _certified(models[name], images, threat, here, out, folder, name, certify or 0.0, shared, advance)
+                )
         gradients = {
             (name, threat.eps): _gradients(models[name], images, threat, entrants[0].loss, seed, batch_size, device)
             for name, threat in product(models, threats)
         }
         summary = _summary(cells, failures, gradients, gates, scales, images, out, shared | _lists(models, eps, names))
         summary["skipped"] = given - len(images)
+        if certificates:
+            summary["certificates"] = certificates
         summary |= folder.remarks()
         _write_results(folder, cells)
         folder.write_text("summary.json", json.dumps(summary, indent=2) + "\n")
         write_report(folder, cells, summary)
     return summary
+
+
+def _certified(
+    model: nn.Module, images: Images, threat: Threat, found: Mapping[Cell, dict[str, Any]], out: Path, folder: Run,
+    name: str, seconds: float, config: dict[str, Any], advance: Advance | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Certify a model's images at a radius, and add what is known of each to its cells' columns."""
+    where = f"certificates of {name} at eps {threat.eps:g}"
+    _, rows, counts = certify_cell(
+        model, images, threat, found, out, name=name, seconds=seconds, config=config, notes=folder.notes,
+        advance=lambda count: advance(where, count) if advance is not None else None,
+    )  # fmt: skip
+    verdicts = np.array([row["verdict"] for row in rows])
+    for columns in found.values():
+        columns["known"] = verdicts
+    return counts
 
 
 def _lists(models: Mapping[str, nn.Module], eps: Sequence[float], attacks: list[str]) -> dict[str, Any]:

@@ -57,6 +57,31 @@ def where(place: dict[str, Any]) -> str:
     return ", ".join(word for word in words if word)
 
 
+def known(summary: dict[str, Any], union: dict[str, Any]) -> dict[str, Any] | None:
+    """The certificates of a union's model and radius; None where there are none."""
+    place = (union["model"], union["eps"])
+    rows: list[dict[str, Any]] = summary.get("certificates", [])
+    return next((row for row in rows if (row["model"], row["eps"]) == place), None)
+
+
+def known_words(found: dict[str, Any]) -> str:
+    """What is known of all images, in one sentence."""
+    low, high = found["robust_accuracy_at_least"], found["robust_accuracy_at_most"]
+    words = (
+        f"{found['broken']} broken, {found['undecided']} undecided, {found['certified']} certified of "
+        f"{found['images']} images: robust accuracy from {low:.4f} to {high:.4f}; up to "
+        f"{found['seconds_an_image']:g} s an image, {found['seconds']:.1f} s in all"
+    )
+    if found["reasons"]:
+        words += f"; undecided because of the time, or: {'; '.join(found['reasons'])}"
+    if "broken_and_certified" in found:
+        words += (
+            f"; {found['broken_and_certified']} of them both broken and certified: a proof is about exact numbers, an "
+            "attack about the model's own precision"
+        )
+    return words
+
+
 def markdown(summary: dict[str, Any]) -> str:
     """The whole evaluation as a page of Markdown."""
     config = summary["config"]
@@ -65,9 +90,11 @@ def markdown(summary: dict[str, Any]) -> str:
         "# Evaluation", "",
         f"{summary['images']} images{data}, seed {config['seed']}. {LEGEND}{_unboxed(summary)}", "",
     ]  # fmt: skip
-    for table in tables(summary):
+    for table, union in zip(tables(summary), summary["unions"], strict=True):
         lines += [f"## {table.title}", "", _line(table.header), _line(["---"] + ["---:"] * (len(table.header) - 1))]
         lines += [*map(_line, table.rows), ""]
+        found = known(summary, union)
+        lines += [f"Certificates: {known_words(found)}.", ""] if found is not None else []
     lines += ["## Indicators of attack failure", ""]
     signs = seen(summary)
     lines += [f"- **{name}** ({place}): {words}." for name, place, words in signs]
