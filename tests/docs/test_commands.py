@@ -13,7 +13,22 @@ import tyro
 
 from docs.pages import PAGES, ROOT
 
-OTHERS = {"cd", "cp", "curl", "docker", "export", "git", "ls", "mkdir", "sha256sum", "conda", "uv", "source", "echo"}
+OTHERS = {
+    "cd",
+    "cp",
+    "curl",
+    "docker",
+    "export",
+    "hf",
+    "git",
+    "ls",
+    "mkdir",
+    "sha256sum",
+    "conda",
+    "uv",
+    "source",
+    "echo",
+}
 ASSIGNMENT = re.compile(r"[A-Z_]+=")
 
 

@@ -13,6 +13,7 @@ from adrgd.errors import MissingExtraError
     [
         ("foolbox", "foolbox", r'pip install ".*\[foolbox\]"'),
         ("art", "art.attacks.attack", r'pip install ".*\[art\]"'),
+        ("robustbench", "robustbench", r'pip install ".*\[robustbench\]"'),
         ("torchattacks", "torchattacks.attack", "pip install --no-deps torchattacks"),
     ],
 )
