@@ -146,6 +146,14 @@ def test_a_branch_and_bound_certifies_what_stands_and_keeps_to_budget_and_image(
     assert torch.equal(spent(part), spent(whole)[20:30])
 
 
+def test_programs_keep_what_they_find_inside_the_ball(problem: Problem) -> None:
+    index = torch.arange(20)
+    single = Attack(threat=Threat(eps=EPS), solver=Standard(budget=20_000, walk=0.0, branch=0.0, program=0.1))
+    result = attack_batch(problem.net, problem.images[:20], problem.labels[:20], single, index=index)
+    assert (result.distance <= EPS + 1e-6).all()
+    assert torch.equal(result.success, problem.net(result.adversarial).argmax(1) != result.label)
+
+
 def test_small_budgets_know_no_bounds(problem: Problem) -> None:
     assert attack(problem).certified is None
 

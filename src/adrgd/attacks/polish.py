@@ -22,7 +22,7 @@ def polish(lanes: Lanes, passes: int) -> None:
         x, bound = lanes.nearest[image], case.around(image).bind(lanes.nearest[image])
         if not isinstance(bound, BoundBox):
             return
-        ahead = _Ahead(lanes, image)
+        ahead = Ahead(lanes, image)
         picked = picked or hinges(ahead, x)
         if picked is None:
             return
@@ -33,7 +33,7 @@ def polish(lanes: Lanes, passes: int) -> None:
         lanes.keep(image, found.x, image.new_full((1,), lanes.iterations))
 
 
-class _Ahead:
+class Ahead:
     """By how much the class that an image came nearest to is ahead of its label: linear in the logits."""
 
     def __init__(self, lanes: Lanes, image: Tensor) -> None:

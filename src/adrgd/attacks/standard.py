@@ -64,19 +64,22 @@ class Standard:
         walk: the share of a budget of 2000 or more that is kept for a walk over polytopes; 0 for none.
         branch: the share of a budget of 20,000 or more that is kept for a branch and bound, whose parts are started
             from, and which certifies what it can; 0 for none.
+        program: the share of such a budget that is kept for mixed-integer programs around the best point; a program
+            that has begun is finished. None unless given: they have broken nothing that the others had not.
     """
 
     budget: int = 3000
     walk: float = 0.1
     branch: float = 0.3
+    program: float = 0.0
 
     def __post_init__(self) -> None:
-        settle(self, budget=as_integer, walk=as_number, branch=as_number)
-        for name in ("walk", "branch"):
+        settle(self, budget=as_integer, walk=as_number, branch=as_number, program=as_number)
+        for name in ("walk", "branch", "program"):
             if not 0 <= (share := getattr(self, name)) < 1:
                 raise UsageError(f"expected {name}, a share of the budget, to be at least 0 and below 1, found {share}")
-        if self.walk + self.branch >= 1:
-            raise UsageError(f"walk and branch take {self.walk + self.branch:g} of the budget; expected less than all")
+        if (taken := self.walk + self.branch + self.program) >= 1:
+            raise UsageError(f"walk, branch and program take {taken:g} of the budget; expected less than all")
         if self.budget < LEAST:
             raise UsageError(f"expected a budget of at least {LEAST} passes an image, found {self.budget}; raise it")
 
@@ -108,8 +111,9 @@ def find_attacker(name: str) -> Solver | Standard:
 def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:
     """Attack a batch, and leave what was found in `best`."""
     walking = int(standard.walk * standard.budget) if standard.budget >= LARGE else 0
-    branching = int(standard.branch * standard.budget) if standard.budget >= LARGEST else 0
-    lanes = Lanes(case, best, budget=standard.budget - walking - branching, seed=seed)
+    large = standard.budget if standard.budget >= LARGEST else 0
+    branching, solving = int(standard.branch * large), int(standard.program * large)
+    lanes = Lanes(case, best, budget=standard.budget - walking - branching - solving, seed=seed)
     _away(lanes, best.standing(), FIRST, case.loss)
     _away(lanes, best.standing(), AGAIN, find_loss("margin", targeted=case.target is not None))
     _away(lanes, lanes.standing(), AGAIN, case.loss)
@@ -124,6 +128,10 @@ def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:
         from adrgd.attacks.polish import polish  # HiGHS is loaded where there is something to walk on
 
         polish(lanes, walking)
+    if solving:
+        from adrgd.attacks.programs import programs
+
+        programs(lanes, solving)
 
 
 def _away(lanes: Lanes, image: Tensor, solver: GraduatedADR, loss: Loss) -> None:

@@ -1,0 +1,84 @@
+"""Mixed-integer programs around the best point of an image that nearly fell, in boxes as large as can be solved."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from adrgd.attacks.lanes import Lanes
+from adrgd.attacks.polish import CLOSE, Ahead
+from adrgd.attacks.refutable import ball, network_of
+from adrgd.bounds.backward import Boxes
+from adrgd.bounds.errors import NoBoundsError
+from adrgd.bounds.lines import Interval
+from adrgd.bounds.network import Network
+from adrgd.bounds.refine import intervals_of
+from adrgd.polytopes import expressions, hinged, optimum
+
+SHARES = (0.125, 0.25, 0.5)  # of the radius: how far each box reaches
+MOST = 400  # undecided hinges of a program
+NODES = 200  # of the branch and bound of a program
+PIVOT = 15  # passes that a simplex iteration takes
+
+
+def programs(lanes: Lanes, passes: int) -> None:
+    """Solve programs around the nearest point of each standing image, as long as less than `passes` are spent on them.
+
+    A program that has begun is finished, as far as its nodes go.
+    """
+    case = lanes.case
+    near = (~lanes.best.reached & (lanes.margin >= -CLOSE * lanes.size)).nonzero()[:, 0]
+    if not len(near) or case.threat.norm != "linf" or case.judge or not isinstance(case.model, nn.Module):
+        return
+    try:
+        network = network_of(case.model, case.clean[0])
+    except NoBoundsError:
+        return
+    if not hinged(network):
+        return
+    for image in near:
+        with torch.device("cpu"):
+            x, pivots = _solved(lanes, network, image[None], passes // PIVOT)
+        lanes.best.backwards[image] += PIVOT * pivots
+        clean = case.clean[image][None]
+        inside = case.around(image[None]).bind(clean).project(x.to(clean).view_as(clean))
+        lanes.keep(image[None], inside, image.new_full((1,), lanes.iterations))
+
+
+def _solved(lanes: Lanes, network: Network, image: Tensor, pivots: int) -> tuple[Tensor, int]:
+    """The best point (n,) that programs lead to, and the simplex iterations that they took."""
+    ahead = Ahead(lanes, image)
+    goal = torch.zeros(network.outputs, dtype=torch.float64)
+    goal[int(ahead.target)], goal[int(lanes.case.labels[image])] = 1.0, -1.0
+    low, high = ball(lanes.case.threat, lanes.case.clean[image][0])
+    x = lanes.nearest[image].detach().cpu().double().flatten().clamp(low, high)
+    spent, k = 0, 0
+    while k < len(SHARES) and spent < pivots:
+        reach = SHARES[k] * lanes.case.threat.eps
+        left, right = torch.maximum(low, x - reach), torch.minimum(high, x + reach)
+        program = expressions(network, goal, left, right, _intervals(network, left, right))
+        if len(program.least) > MOST:
+            break
+        before = float(_value(network, x) @ goal)
+        found = optimum(program, x, nodes=NODES, enough=4 * ahead.rounding)
+        spent, k = spent + found.pivots, k + 1
+        if found.x is not None and float(_value(network, found.x) @ goal) > before + 1e-6:
+            x, k = found.x, 0
+            if ahead.is_clear(float(_value(network, x) @ goal)):
+                break
+    return x, spent
+
+
+def _value(network: Network, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return network.walk(x[None], lambda layer, h: network.curves[layer].value(h))[0]
+
+
+def _intervals(network: Network, low: Tensor, high: Tensor) -> list[Interval]:
+    steps = intervals_of(network, network.single(), Boxes(low[None], high[None]))
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            found: list[Interval] = ended.value
+            return found
