@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
+from adrgd import reading
 from adrgd.domain import Box, Discrete, Domain, Polytope
 from adrgd.errors import DataError
 
@@ -95,8 +95,8 @@ def read_columns(file: Path) -> Columns:
         DataError: it cannot be read, or says something else than columns and rules.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = reading.read_yaml(reading.read_text(file, "config"))
+    except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"expected a YAML file of columns at {str(file)!r}, found: {reason}; correct it") from error
     if not isinstance(content, Mapping) or not isinstance(content.get("columns"), list) or not content["columns"]:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from adrgd.data.npz import read_array
+from adrgd.data.picture import decode_image
 from adrgd.domain import Domain, Masked
 from adrgd.errors import DataError, DomainError
-from adrgd.reading import open_regular
 
 
 def masked(domain: Domain, mask: Any, x: Tensor) -> Domain:
@@ -42,14 +42,8 @@ def masked(domain: Domain, mask: Any, x: Tensor) -> Domain:
 def _read(file: str) -> Tensor:
     """An array of .npy, or a grey picture."""
     path = Path(file).expanduser()
+    found = read_array(path) if path.suffix == ".npy" else decode_image(path, "L")[0]
     try:
-        with open_regular(path) as stream:
-            if path.suffix == ".npy":
-                found: Any = np.load(stream, allow_pickle=False)
-            else:
-                with Image.open(stream) as picture:
-                    found = np.asarray(picture.convert("L"))
-    except Exception as error:  # pictures and arrays raise errors of many kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"expected a mask as .npy or a picture at {file!r}, found: {reason}; save it again") from error
-    return torch.from_numpy(np.array(found != 0))
+        return torch.from_numpy(np.array(found != 0, dtype=bool))
+    except (TypeError, ValueError):
+        raise DataError(f"expected numbers in the mask {file!r}, found {found.dtype}; save it as numbers") from None

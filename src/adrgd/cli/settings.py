@@ -30,7 +30,7 @@ CODE = ("model", "models", "generator", "env")
 SCHEMES = ("bundled", "timm", "torchvision", "robustbench", "hf", "procgen")
 """What stands in front of a colon in such a value and is none."""
 
-LEFT = ("adrgd", "most_steps", "gates.rule", "threat.lower", "threat.upper")
+LEFT = ("adrgd", "most_steps", "gates.rule", "threat.lower", "threat.upper", "mask_digest")
 """Settings of runs that are no flags."""
 
 RUNS: dict[tuple[str, ...], dict[str, str]] = {

@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 
-from adrgd import reading
+from adrgd import limits, reading
 from adrgd.data.images import Array, Raw, Span, choice
 from adrgd.errors import DataError, UsageError
 
@@ -53,6 +53,29 @@ def read_arrays(path: Path, wanted: Sequence[str] | None = None) -> dict[str, Ar
     except Exception as error:  # numpy and the archive raise errors of many kinds for a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"expected an .npz file of arrays at {str(path)!r}, found: {reason}; save it again") from error
+
+
+def read_array(path: Path) -> Array:
+    """The one array of an .npy file. Nothing is unpickled.
+
+    Raises:
+        DataError: the file is missing, damaged, or holds Python objects.
+    """
+    try:
+        with reading.open_regular(path) as stream:
+            size = path.stat().st_size
+            promised = _promised(stream)
+            if promised != size - stream.tell():
+                raise ValueError(f"{size - stream.tell()} bytes, where the header promises {promised}")
+            limits.check("arrays", promised)
+            stream.seek(0)
+            array: Array = np.lib.format.read_array(stream, allow_pickle=False)
+            return array
+    except UsageError:
+        raise
+    except Exception as error:  # numpy raises errors of many kinds for a damaged file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"expected an array of .npy at {str(path)!r}, found: {reason}; save it again") from error
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> Array:

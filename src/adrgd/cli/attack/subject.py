@@ -97,8 +97,21 @@ def shared(options: Options, device: str) -> dict[str, Any]:
         "adrgd": __version__, "model": options.model, "data": options.data, "limit": options.limit,
         "offset": options.offset, "batch_size": options.batch_size, "device": device,
         **({"ensemble": list(options.ensemble), "ensemble_by": options.ensemble_by} if options.ensemble else {}),
+        **({} if options.mask is None else {"mask_digest": _digest(options.mask)}),
         **({"straight_through": list(options.straight_through)} if options.straight_through else {}),
     }  # fmt: skip
+
+
+def _digest(file: str) -> str | None:
+    """What a mask's file holds, so that a run does not go on with another; None for one that cannot be read."""
+    from pathlib import Path
+
+    from adrgd.files import digest
+
+    try:
+        return digest(Path(file).expanduser())
+    except OSError:  # said when it is read as a mask
+        return None
 
 
 def working(solver: dict[str, Any]) -> dict[str, str]:
