@@ -15,7 +15,8 @@ from adrgd.falsify.property import Property, PropertyError
 from adrgd.falsify.vnnlib import load_property
 from adrgd.models.onnx.graph import read_model
 from adrgd.proof.attempt import Attempt
-from adrgd.proof.write import Writer
+from adrgd.proof.outcome import out_of_memory
+from adrgd.proof.write import UnwrittenError, Writer
 from adrgd.recheck.arithmetic import Exact, Floats
 from adrgd.recheck.check import Checked, check
 from adrgd.recheck.errors import ProofFileError, UncheckedError
@@ -93,7 +94,12 @@ def save_proof(
     """
     claims = claims_to_check(prop)
     writer = Writer(network(), subject.graph, claims, deadline=time.monotonic() + seconds)
-    proof = writer.proof(attempt.record)
+    try:
+        proof = writer.proof(attempt.record)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise UnwrittenError("the property is proven, but there is not enough memory to write the proof") from error
     return write_proof(
         file, proof,
         {
