@@ -165,6 +165,15 @@ def read_table(path: Path) -> Any:
         return pq.read_table(file)
 
 
+def check_size(file: IO[bytes], kind: str) -> None:
+    """See that a file that is read as a whole is itself within a limit.
+
+    Raises:
+        OSError: it is not.
+    """
+    limits.check(kind, os.fstat(file.fileno()).st_size)
+
+
 def check_zip(file: IO[bytes], kind: str, wanted: Iterable[str] | None = None) -> None:
     """See that the members of a zip archive, as its directory declares them, are within a limit when expanded.
 

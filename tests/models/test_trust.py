@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from adrgd import ModelError, load_model
 from adrgd.models.plain_script import NotPlainScriptError, check_script
+from adrgd.models.weights import read_state_dicts
 
 REFUSED = r"can run any code.*add --trust \(trust=True in Python\)"
 
@@ -197,3 +199,17 @@ def test_weights_are_tensors(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="found pickled objects, which are never loaded"):
         load_model(f"mnist-cnn?weights={tmp_path / 'w.pth'}")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+def test_weights_larger_than_their_limit_are_not_read(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, state = tmp_path / f"net.{suffix}", {"weight": torch.zeros(300_000)}
+    if suffix == "safetensors":
+        save_file(state, file)
+    else:
+        torch.save(state, file, _use_new_zipfile_serialization=False)
+    monkeypatch.setenv("ADRGD_LIMITS", "network=1M")
+    with pytest.raises(ModelError, match=r"needs 1.14 MiB, more than the 1 MiB"):
+        read_state_dicts(file)

@@ -16,7 +16,7 @@ from adrgd.recheck.dyadic import Dyadic
 from adrgd.recheck.errors import UncheckedError
 from adrgd.recheck.onnx_file import read_graph
 from adrgd.recheck.proof import Claim
-from recheck.nets import Array, everything, mlp
+from recheck.nets import Array, Net, everything, mlp
 
 ROUNDED = 1e-3  # of the networks themselves, which run in single precision
 
@@ -118,6 +118,25 @@ def test_bounds_of_a_layer_get_better_by_slopes_of_their_own() -> None:
     both = bounds(graph, Floats(), box, lambda layer, *_: own if layer == 1 else None)
     assert (both[1].lower >= usual[1].lower).all()
     assert (both[1].lower > usual[1].lower).any()
+
+
+def large(op: str) -> bytes:
+    """A few bytes that ask for very much."""
+    net = Net((1, 1, 1000, 1000), 0)
+    if op == "Gather":
+        net.add("Gather", np.zeros(10_000, dtype=np.int64), axis=0)
+    elif op == "Conv":
+        net.add("Conv", net.draw(1, 1, 1, 1), pads=[10**6] * 4)
+    else:
+        net.shape = (1, 10**6, 10**6)
+        net.add("Flatten")
+    return net.content()
+
+
+@pytest.mark.parametrize("op", ["Gather", "Conv", "Flatten"])
+def test_networks_that_ask_for_too_much_are_refused(op: str) -> None:
+    with pytest.raises(UncheckedError, match="at most 50000000 numbers"):
+        read_graph(large(op))
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,10 @@ def _plain(tensor: Tensor, path: Path) -> Tensor:
 def _content(path: Path) -> Any:
     try:
         with reading.open_regular(path) as file:
+            reading.check_size(file, "arrays")
+            reading.check_zip(file, "arrays")
             if path.suffix == ".safetensors":
                 return load_file(path)
-            reading.check_zip(file, "arrays")
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(

@@ -29,10 +29,11 @@ def read_state_dicts(path: Path) -> list[StateDict]:
     content: Any
     try:
         with reading.open_regular(path) as file:
+            reading.check_size(file, "network")
+            reading.check_zip(file, "network")
             if path.suffix == ".safetensors":
                 content = safetensors.torch.load_file(path)
             else:
-                reading.check_zip(file, "network")
                 content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(

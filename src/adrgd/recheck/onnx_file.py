@@ -101,6 +101,7 @@ class _Reader:
         self.input, self.output = entries[0].name, model.graph.output[0].name
         sizes = entries[0].type.tensor_type.shape.dim
         self.shapes: dict[str, Shape] = {self.input: tuple(one.dim_value if one.dim_value > 0 else 1 for one in sizes)}
+        _check_size(math.prod(self.shapes[self.input]))
         self.steps: list[Step] = []
         self.activations: list[Activation] = []
         self.before: list[str] = []
@@ -174,6 +175,9 @@ class _Reader:
     def _move(self, node: Any, attributes: Attributes) -> None:
         name = node.input[0]
         size = math.prod(self.shapes[name])
+        if node.op_type == "Gather":
+            axis = int(attributes.get("axis", 0))
+            _check_size(size // max(1, self.shapes[name][axis]) * self.constants[node.input[1]].size)
         given = [self.constants[other] for other in node.input[1:] if other and node.op_type != "Dropout"]
         numbers = MOVES[node.op_type](np.arange(size).reshape(self.shapes[name]), attributes, given)
         at = numbers.reshape(-1)
@@ -269,6 +273,7 @@ class _Reader:
         kernel = weight.shape[2:]
         reach = [gap * (size - 1) + 1 for gap, size in zip(gaps, kernel, strict=True)]
         outer = (height + top + bottom - reach[0]) // steps[0] + 1, (width + left + right - reach[1]) // steps[1] + 1
+        _check_size(len(weight) * max(outer[0], 1) * max(outer[1], 1) * math.prod(kernel))
         places = []
         rows, columns = np.indices(outer).reshape(2, -1)
         for y, x in np.ndindex(*kernel):
@@ -283,6 +288,10 @@ class _Reader:
 
 
 def _whole(matrix: Array) -> Array:
-    if matrix.size > LARGEST:
-        raise UncheckedError(f"proofs are checked for matrices of at most {LARGEST} numbers, found {matrix.size}")
+    _check_size(matrix.size)
     return np.ascontiguousarray(matrix)
+
+
+def _check_size(numbers: int) -> None:
+    if numbers > LARGEST:
+        raise UncheckedError(f"proofs are checked for operators of at most {LARGEST} numbers, found {numbers}")
