@@ -87,15 +87,15 @@ def test_absolute_values_bound_all_terms(net: nn.Module) -> None:
 @pytest.mark.parametrize(
     ("network", "words"),
     [
-        (lambda x: F.gelu(x), "gelu"),
-        (lambda x: F.relu(x).softmax(1), "softmax"),
-        (lambda x: F.relu(x) * x, "relu"),
-        (lambda x: 1 / (2 + F.relu(x)), "relu|div"),
+        (lambda x: F.relu(x).sign(), "sign"),
+        (lambda x: F.relu(x).cumprod(1), "cumprod"),
+        (lambda x: F.relu(x).exp_(), "exp"),
         (lambda x: F.relu(x).float().double(), "float"),
-        (lambda x: F.relu(x.detach()), "relu"),
+        (lambda x: F.relu(x.detach()), "affine"),
         (lambda x: F.relu(x) if x.sum().item() >= 0 else x, "item"),
         (lambda x: F.relu(x)[:, torch.argsort(x)[0]], "argsort"),
-        (lambda x: F.max_pool1d(x[:, None], 2)[:, 0], "max_pool"),
+        (lambda x: F.max_pool1d(x[:, None], 2, padding=1, dilation=2)[:, 0], "max_pool"),
+        (lambda x: F.relu(x.T).exp().T, "rows"),
         (lambda x: torch.vmap(torch.sin)(F.relu(x)), "inside torch.func"),
     ],
 )

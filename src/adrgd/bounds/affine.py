@@ -18,7 +18,12 @@ from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.overrides import TorchFunctionMode
 
+from adrgd.activations import RECOGNISERS
+from adrgd.activations.found import Found
+from adrgd.bounds import lowering
+from adrgd.bounds.curves import shape_of
 from adrgd.bounds.errors import NoBoundsError
+from adrgd.bounds.lowering import Bend
 
 MOVES = frozenset([
     "__get__", "__getitem__", "alias", "broadcast_to", "cat", "chunk", "clone", "concat", "contiguous", "copy_",
@@ -52,13 +57,31 @@ SWITCHED_OFF = frozenset([
     "dropout", "dropout1d", "dropout2d", "dropout3d", "dropout_", "alpha_dropout", "feature_alpha_dropout",
 ])  # fmt: skip
 
+LIKE = frozenset(["__get__", "expand_as", "reshape_as", "to", "type_as", "view_as"])
+"""Calls that take no numbers of their second argument."""
+
+CHOOSES = frozenset(["masked_fill", "where"])
+"""By a condition that does not depend on the input."""
+
 ASKS = frozenset([
+    "is_inference",
     "__get__", "__len__", "dim", "element_size", "is_complex", "is_contiguous", "is_floating_point", "ndimension",
     "nelement", "numel", "size", "storage_offset", "stride",
 ])  # fmt: skip
 """What may be asked of a tensor that depends on the input; anything else that is no tensor could depend on numbers."""
 
-KNOWN = MOVES | SUMS | PRODUCTS | ADDS | SUBTRACTS | SCALES | NEGATES | SWITCHED_OFF | {"batch_norm", "interpolate"}
+KNOWN = (
+    MOVES
+    | SUMS
+    | PRODUCTS
+    | ADDS
+    | SUBTRACTS
+    | SCALES
+    | NEGATES
+    | SWITCHED_OFF
+    | CHOOSES
+    | {"batch_norm", "interpolate"}
+)
 ROUNDINGS = 4  # of a call, beside those of the sums in it
 
 
@@ -68,11 +91,13 @@ class Affine(TorchFunctionMode):
     Attributes:
         absolute: run with absolute values instead.
         dtype: what results have to be in.
+        bend: what stands for curves, where there may be any.
     """
 
     def __init__(self, *, absolute: bool = False, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
         self.absolute, self.dtype = absolute, dtype
+        self.bend: Bend | None = None
         self.varying: dict[int, Tensor] = {}
         self.depth: dict[int, tuple[int, int]] = {}
         self.calls = 0
@@ -119,8 +144,11 @@ class Affine(TorchFunctionMode):
         if any(is_functorch_wrapped_tensor(one) for one in given):
             raise NoBoundsError(f"no bounds are known for what runs inside torch.func ({name})")
         moving = [one for one in given if self.varies(one)]
-        if not moving:
+        if not moving or (name in LIKE and not self.varies(args[0])):
             return func(*args, **kwargs)
+        instead = self._curved(name, func, args, kwargs)
+        if instead is not None:
+            return instead
         constant = [one for one in given if not self.varies(one)]
         if self.absolute and name not in ASKS:
             answer = self._in_absolute_values(name, func, args, kwargs)
@@ -138,6 +166,27 @@ class Affine(TorchFunctionMode):
             self.vary(one, (there, back))
         return answer
 
+    def _curved(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a call gives that is written with affine maps and curves instead; None for others."""
+        if self.bend is None:
+            return None
+        with self:
+            found: Any = RECOGNISERS[func](args, kwargs) if func in RECOGNISERS else None
+            if found is None:
+                return lowering.function(self.bend, name, self.varies, args, kwargs)
+            found = found if isinstance(found, Found) else Found(*found)
+            return None if found.in_place else found.answer(self.activation(found.phi, found.h, written=False))
+
+    def activation(self, phi: object, h: Tensor, *, written: bool) -> Tensor:
+        """An activation of h (B, ...), by its curve or in parts."""
+        if self.bend is None:
+            raise NoBoundsError("no curves are expected here")
+        shape = shape_of(phi, written=written)
+        out = lowering.activation(self.bend, phi, h) if shape is None else self.bend(shape, h)
+        if out is None:
+            raise NoBoundsError(f"no bounds are known for {getattr(phi, 'name', type(phi).__name__)}")
+        return out
+
     def _check(self, name: str, moving: list[Tensor], args: Any, kwargs: dict[str, Any], *, asked: bool) -> None:
         if asked and name in ASKS:
             return
@@ -146,6 +195,8 @@ class Affine(TorchFunctionMode):
             fine = fine and len(moving) == 1
             if name in ("__div__", "__itruediv__", "__truediv__", "div", "div_", "divide", "true_divide"):
                 fine = fine and self.varies(args[0]) and not kwargs.get("rounding_mode")
+        elif name in CHOOSES:
+            fine = fine and not any(one.dtype == torch.bool for one in moving) and len(args) >= 3
         elif name == "batch_norm":
             fine = fine and not _option(args, kwargs, 5, "training", False)
         elif name == "interpolate":
@@ -165,7 +216,7 @@ class Affine(TorchFunctionMode):
     def _in_absolute_values(
         self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        numbers = name in ADDS | SUBTRACTS | SCALES
+        numbers = name in ADDS | SUBTRACTS | SCALES | CHOOSES
         args = tuple(self._positive(one, numbers) for one in args)
         kwargs = {key: self._positive(one, numbers or key in ("value", "alpha")) for key, one in kwargs.items()}
         if name in NEGATES:

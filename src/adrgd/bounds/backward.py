@@ -13,11 +13,9 @@ import torch
 from torch import Tensor
 
 from adrgd.bounds.balls import Ball
-from adrgd.bounds.margins import Margins
+from adrgd.bounds.margins import UNIT_ROUNDOFF, Margins
 from adrgd.bounds.network import Network
 from adrgd.bounds.relaxation import Relaxation
-
-UNIT_ROUNDOFF = 2.0**-53
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def cut(boxes: Boxes, linear: LinearBound, counts: Tensor) -> tuple[Boxes, Tenso
         slope, count = linear.slope[:, row], counts[:, row, None]
         value = Boxes(lower, upper).least(slope[:, None], linear.offset[:, row, None])
         left &= ~((value > 0) & count)[:, 0]
-        reach = (-value).clamp(min=0) / slope.abs()  # infinite or undefined at slope 0
+        reach = ((-value).clamp(min=0) / slope.abs()).nan_to_num(torch.inf)  # undefined at slope 0, too
         lower, upper = (
             torch.where((slope < 0) & count, torch.maximum(lower, upper - reach), lower),
             torch.where((slope > 0) & count, torch.minimum(upper, lower + reach), upper),

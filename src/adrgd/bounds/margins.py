@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from adrgd.bounds.network import Network
-from adrgd.bounds.relaxation import highest, image, steepest
+from adrgd.bounds.relaxation import image, steepest
 
-UNITS = {torch.float64: 2.0**-53, torch.float32: 2.0**-24}
-SUMMED = 2.0**-53  # sums over neurons and inputs are in float64
+UNIT_ROUNDOFF = 2.0**-53
+UNITS = {torch.float64: UNIT_ROUNDOFF, torch.float32: 2.0**-24}
+SUMMED = UNIT_ROUNDOFF  # sums over neurons and inputs are in float64
 MORE = 1.25  # for terms of higher order, and the rounding of what is computed here
 FEW = 16  # roundings beside those of a stage's calls
 
@@ -53,9 +54,9 @@ class Margins:
             ends = image(network.curves[layer], lower, upper)
             height = torch.maximum(*(end.abs() for end in ends)).amax(0)
             width = torch.maximum(lower.abs(), upper.abs()).amax(0)
-            steep = max(1.0, steepest(network.curves[layer]))
+            steep = steepest(network.curves[layer], lower, upper).amax(0).clamp(min=1.0)
             counted = MORE * (8 * unit + (64 + len(width)) * SUMMED)
-            self.lines.append(counted * (2 * steep * width + height + highest(network.curves[layer])))
+            self.lines.append(counted * (2 * steep * width + height))
             self.largest.append(height[None])
             self._add_step()
         if not self.steps:

@@ -15,10 +15,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from adrgd.activations import PiecewiseLinear
-from adrgd.activations.sshaped import SShaped
+from adrgd.bounds.curves import Shape
 
-Curve = PiecewiseLinear | SShaped
 Act = Callable[[int, Tensor], Tensor]
 """From a layer's number and its pre-activations (B, size) to what is used as its outputs."""
 
@@ -40,7 +38,7 @@ class Network(Protocol):
     @property
     def outputs(self) -> int: ...
     @property
-    def curves(self) -> tuple[Curve, ...]: ...
+    def curves(self) -> tuple[Shape, ...]: ...
     @property
     def sizes(self) -> tuple[int, ...]: ...
     @property
@@ -72,7 +70,7 @@ class Matrices:
 
     inputs: int
     outputs: int
-    curves: tuple[Curve, ...]
+    curves: tuple[Shape, ...]
     sizes: tuple[int, ...]
     constants: tuple[Tensor, ...]
     roundings: tuple[tuple[int, int], ...]

@@ -14,11 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adrgd.activations import PiecewiseLinear
-from adrgd.activations.sshaped import SShaped
-from adrgd.bounds.affine import Affine
+from adrgd.bounds.affine import Affine, tensors
+from adrgd.bounds.curves import Shape
 from adrgd.bounds.errors import NoBoundsError
-from adrgd.bounds.network import Act, Curve, Matrices, Network
+from adrgd.bounds.network import Act, Matrices, Network, values_of
 from adrgd.gates import ROWS, Call, Gates, look
 
 Function = Callable[[Tensor], Tensor]
@@ -27,6 +26,7 @@ NEURONS = 200_000  # of a network that is bounded at all
 CHUNKS = (1, 4, 16, 32, 64, 128, 256, 512)  # rows of the graphs that are kept
 KEPT = 16_000_000  # numbers of the largest of them
 CLOSE = 1e-4  # the same in float32
+SEEN, SAME, LOOSE = 3, 1e-7, 1e-2  # inputs on which the whole is compared, and how closely; if parts are written out
 EXACT = 1e-8  # how closely, relative to the sum of all terms, the parts of a network must reproduce it
 
 
@@ -42,6 +42,7 @@ def read_network(function: Function, example: Tensor, *, entries: int | None = N
     """
     traced = _Traced(function, example.detach().double()[:1])
     traced.check()
+    traced._same()
     total = [traced.inputs, *traced.sizes]
     needed = sum(
         size * sum(total[source] for source in traced.sources[stage])
@@ -67,25 +68,24 @@ class _Traced:
         self.function, self.shape = function, example.shape[1:]
         self.inputs = example[0].numel()
         found = look(function, example.expand(ROWS, *self.shape).contiguous())
-        for other in (other for other in found.others if not other.own):
-            raise NoBoundsError(f"no bounds are known for {other.kind}")
         self.picked = found.pick("all")
-        self.numbers = {layer.number: place for place, layer in enumerate(found.layers)}
-        self.curves = tuple(_curve(layer.phi) for layer in found.layers)
-        self.sizes = tuple(layer.neurons for layer in found.layers)
-        if sum(self.sizes) > NEURONS:
-            raise NoBoundsError(f"bounds are found for at most {NEURONS} neurons, and there are {sum(self.sizes)}")
+        self.written = {layer.number for layer in found.layers if "written out" in layer.kind}
+        self.curves: tuple[Shape, ...] = ()
         self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
         mode = Affine()
         counts: list[tuple[int, int]] = []
 
         def note(layer: int, h: Tensor) -> Tensor:
-            counts.append(mode.roundings(h))
+            counts.append(mode.roundings(heads[-1]))
             return torch.zeros_like(h)
 
-        heads, out = self._run(torch.zeros(1, self.inputs, dtype=torch.float64), note, mode)
+        heads: list[Tensor] = []
+        heads, out = self._run(torch.zeros(1, self.inputs, dtype=torch.float64), note, mode, heads)
         counts.append(mode.roundings(out))
         self.outputs = out.shape[1]
+        self.sizes = tuple(head.shape[1] for head in heads)
+        if sum(self.sizes) > NEURONS:
+            raise NoBoundsError(f"bounds are found for at most {NEURONS} neurons, and there are {sum(self.sizes)}")
         self.constants = tuple(h[0].detach().clone() for h in (*heads, out))
         self.roundings = tuple(counts)
         leaves, heads = self._graph(1)
@@ -180,23 +180,52 @@ class _Traced:
             if not bool(((found - expected).abs() <= closely * scale).all()):
                 raise NoBoundsError("no bounds are known for what stands between its activations: it is not affine")
 
-    def _run(self, x: Tensor, act: Act, mode: Affine | None = None) -> tuple[list[Tensor], Tensor]:
-        """The pre-activations of all layers, and the outputs."""
+    def _same(self) -> None:
+        """See that curves and maps together give what the function gives, on random inputs."""
+        random = torch.Generator().manual_seed(1)
+        x = torch.rand(SEEN, self.inputs, generator=random, dtype=self.dtype)
+        with torch.no_grad():
+            wanted = self.function(x.view(-1, *self.shape)).reshape(SEEN, -1)
+        found = values_of(self, x)
+        scale = 1 + wanted.abs().amax(1, keepdim=True)
+        fine = ((found - wanted).abs() <= (LOOSE if self.written else SAME) * scale) | ~wanted.isfinite()
+        if not bool(fine.all()):
+            raise NoBoundsError("bounds see another function than the network is; one of its calls is misread")
+
+    def _run(
+        self, x: Tensor, act: Act, mode: Affine | None = None, heads: list[Tensor] | None = None
+    ) -> tuple[list[Tensor], Tensor]:
+        """The pre-activations of all layers, which are added to `heads` as they come, and the outputs."""
         mode = mode or Affine(dtype=self.dtype)
-        heads: list[Tensor] = []
+        heads = [] if heads is None else heads
+        shapes: list[Shape] = []
+
+        def bend(shape: Shape, h: Tensor) -> Tensor:
+            if h.shape[0] != len(x):
+                raise NoBoundsError("bounds need the rows of a batch to come first wherever there is an activation")
+            heads.append(self._seen(mode, h.flatten(1) if h.ndim > 1 else h[:, None]))
+            shapes.append(shape)
+            with mode.pause():
+                z = act(len(heads) - 1, heads[-1]).view(h.shape)
+            return mode.vary(z)
 
         def rule(call: Call) -> Any:
-            h = call.saved()
-            h = h.reshape(len(h), -1)
-            heads.append(self._seen(mode, h))
+            out = mode.activation(call.phi, call.saved(), written=call.layer in self.written)
+            if call.found.whole is None:
+                return call.answer(out)
             with mode.pause():
-                z = act(self.numbers[call.layer], h).view(call.h.shape)
-            return call.answer(mode.vary(z))
+                original = call.original()
+            answer = call.found.whole(original, call.found.answer(call.layout.back(out)))
+            for one in tensors(answer):  # the places of the largest are no constants either
+                mode.vary(one, mode.depth.get(id(one), (0, 0)))
+            return answer
 
+        mode.bend = bend
         entry = mode.vary(x.view(-1, *self.shape).clone())
         with mode, Gates(rule, self.picked):
             out = self.function(entry)
             out = out.reshape(len(x), -1)
+        self.curves = self.curves or tuple(shapes)
         if len(heads) != len(self.curves):
             raise NoBoundsError("bounds need the same activations in every run, found others")
         return heads, self._seen(mode, out)
@@ -236,11 +265,3 @@ def _written_out(traced: _Traced) -> Matrices:
         traced.inputs, traced.outputs, traced.curves, traced.sizes, traced.constants, traced.roundings, tuple(parts),
         tuple({source: matrix.abs() for source, matrix in part.items()} for part in parts),
     )  # fmt: skip
-
-
-def _curve(phi: Any) -> Curve:
-    if isinstance(phi, PiecewiseLinear) and not any(isinstance(number, Tensor) for number in (phi.slope, *phi.jumps)):
-        return phi
-    if isinstance(phi, SShaped) and phi.width > 0:
-        return phi
-    raise NoBoundsError(f"no bounds are known for {getattr(phi, 'name', type(phi).__name__)}")

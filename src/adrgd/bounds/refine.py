@@ -14,7 +14,8 @@ from adrgd.bounds.margins import Margins
 from adrgd.bounds.multipliers import Multipliers, optimise
 from adrgd.bounds.network import Matrices, Network
 from adrgd.bounds.products import Tables, second_layer
-from adrgd.bounds.relaxation import Relaxation, image, relax
+from adrgd.bounds.ranges import affine_range
+from adrgd.bounds.relaxation import Relaxation, relax
 from adrgd.bounds.slopes import free_slopes
 
 ROWS = (8, 64, 256)  # neurons that are bounded at once: more, as long as that is quick
@@ -65,7 +66,7 @@ def intervals_of(
     margins, quick_margins = Margins(network, box.lower, box.upper), Margins(quick, box.lower, box.upper)
     size = 0
     for layer, curve in enumerate(network.curves):
-        lower, upper = _image(network, layer, box, found)
+        lower, upper = affine_range(network, layer, box, found)
         lower, upper = lower - margins.steps[layer], upper + margins.steps[layer]
         if known is not None:
             lower, upper = torch.maximum(lower, known[layer][0]), torch.minimum(upper, known[layer][1])
@@ -103,19 +104,3 @@ def _raised(
     return optimise(network, wanted, relaxations, box, Multipliers(slopes, {}, {}), margins, steps=steps, enough=never)[
         0
     ]
-
-
-def _image(network: Network, stage: int, box: Boxes, found: list[Interval]) -> Interval:
-    """What an affine map makes of intervals: its value at their middles, and absolute values times their radii."""
-    ends = [image(curve, *pair) for curve, pair in zip(network.curves, found, strict=False)]
-
-    def middle(layer: int, h: Tensor) -> Tensor:
-        return (ends[layer][0] + ends[layer][1]) / 2
-
-    def radius(layer: int, h: Tensor) -> Tensor:
-        return torch.cat([(ends[layer][1] - ends[layer][0]) / 2, torch.zeros_like(ends[layer][0])])
-
-    centre = network.walk(box.centre, middle, stage)
-    both = network.reach(torch.cat([box.radius, torch.zeros_like(box.radius)]), radius, stage)
-    reach = both[:1] - both[1:]
-    return centre - reach, centre + reach

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from adrgd.activations import PiecewiseLinear
-from adrgd.activations.sshaped import SShaped
-from adrgd.bounds.network import Curve
+from adrgd.bounds.curves import Curve, Shape
+from adrgd.bounds.hulls import ROUNDED, hull, ranges, steepness
 
-ROUNDED = 1e-13  # relative to its height: how far an S-shaped curve may be off where it is computed
+BENT = 1e-7  # apart by less than this share of an interval, two lines are one
 
 
 @dataclass(frozen=True)
@@ -51,35 +51,27 @@ class Relaxation:
         return replace(self, **fields)  # type: ignore[arg-type]
 
 
-def relax(curve: Curve, lower: Tensor, upper: Tensor) -> Relaxation:
+def relax(curve: Shape, lower: Tensor, upper: Tensor) -> Relaxation:
     """Lines around an activation over pre-activations in [lower, upper]."""
-    if isinstance(curve, SShaped):
-        return _s_shaped(curve, lower, upper)
-    if curve.breaks == (0.0,) and not curve.offset and float(curve.jumps[0]) > 0:
+    if isinstance(curve, PiecewiseLinear):
         return _one_hinge(float(curve.slope), float(curve.jumps[0]), lower, upper)
-    return _hinges(curve, lower, upper)
+    return _two_lines(lower, upper, *hull(curve, lower, upper))
 
 
-def image(curve: Curve, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-    """The least and the largest value of an activation over [lower, upper]: at an end, or where it bends."""
-    inside = [torch.maximum(lower, upper.clamp(max=at)) for at in getattr(curve, "breaks", ())]
-    values = torch.stack([curve.value(h) for h in (lower, upper, *inside)])
+def image(curve: Shape, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """The least and the largest value of an activation over [lower, upper]."""
+    if isinstance(curve, Curve):
+        return ranges(curve, lower, upper)
+    values = torch.stack([curve.value(h) for h in (lower, upper, torch.maximum(lower, upper.clamp(max=0)))])
     slack = ROUNDED * (1 + values.abs().amax(0))
     return values.amin(0) - slack, values.amax(0) + slack
 
 
-def steepest(curve: Curve) -> float:
-    """The largest slope of any of its lines, without the sign."""
-    if isinstance(curve, SShaped):
-        return curve.height / (4 * curve.width)
-    return abs(float(curve.slope)) + sum(abs(float(jump)) for jump in curve.jumps)
-
-
-def highest(curve: Curve) -> float:
-    """A bound on the offsets of its lines beyond what its steepest slope makes of the pre-activations."""
-    if isinstance(curve, SShaped):
-        return curve.height + abs(curve.base)
-    return abs(curve.offset) + sum(abs(float(jump) * at) for at, jump in zip(curve.breaks, curve.jumps, strict=True))
+def steepest(curve: Shape, lower: Tensor, upper: Tensor) -> Tensor:
+    """The largest slope of any of its lines over [lower, upper], without the sign."""
+    if isinstance(curve, Curve):
+        return steepness(curve, lower, upper)
+    return torch.full_like(lower, abs(float(curve.slope)) + abs(float(curve.jumps[0])))
 
 
 def _triangle(lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -103,52 +95,10 @@ def _one_hinge(slope: float, jump: float, lower: Tensor, upper: Tensor) -> Relax
     )
 
 
-def _hinges(curve: PiecewiseLinear, lower: Tensor, upper: Tensor) -> Relaxation:
-    """A sum of hinges is between the sums of their lines."""
-    bent = torch.zeros_like(lower, dtype=torch.bool)
-    low_slope, high_slope = (torch.full_like(lower, float(curve.slope)) for _ in range(2))
-    low_offset, high_offset = (torch.full_like(lower, curve.offset) for _ in range(2))
-    for at, number in zip(curve.breaks, curve.jumps, strict=True):
-        jump = float(number)
-        bends, chord, offset = _triangle(lower - at, upper - at)
-        side = torch.where(bends, (upper + lower > 2 * at).to(lower.dtype), chord)
-        chord_offset, side_offset = jump * (offset - chord * at), -jump * side * at
-        chord, side = jump * chord, jump * side
-        if jump < 0:
-            chord, side, chord_offset, side_offset = side, chord, side_offset, chord_offset
-        low_slope, high_slope = low_slope + side, high_slope + chord
-        low_offset, high_offset = low_offset + side_offset, high_offset + chord_offset
-        bent = bent | bends
-    return _two_lines(lower, upper, bent, low_slope, low_offset, high_slope, high_offset)
-
-
-def _s_shaped(curve: SShaped, lower: Tensor, upper: Tensor) -> Relaxation:
-    """Sigmoid and tanh: the chord on the side where the curve bends away from it, else a line of its least slope.
-
-    The curve's slope grows up to zero and falls from there, so that its least slope in an interval is at an end.
-    """
-    at_lower, at_upper = curve.value(lower), curve.value(upper)
-
-    def slope_at(value: Tensor) -> Tensor:
-        share = (value + curve.base) / curve.height
-        return curve.height / curve.width * share * (1 - share)
-
-    least = torch.minimum(slope_at(at_lower), slope_at(at_upper)).clamp(min=0) * (1 - 1e-9)
-    width = upper - lower
-    bent = width > 0
-    chord = torch.where(bent, (at_upper - at_lower) / torch.where(bent, width, 1.0), least)
-    low_slope, high_slope = torch.where(lower >= 0, chord, least), torch.where(upper <= 0, chord, least)
-    slack = ROUNDED * (curve.height + abs(curve.base))
-    # a chord that is off by its own rounding still passes both ends within the slack
-    low_offset = torch.minimum(at_lower - low_slope * lower, at_upper - low_slope * upper) - slack
-    high_offset = torch.maximum(at_upper - high_slope * upper, at_lower - high_slope * lower) + slack
-    return _two_lines(lower, upper, bent, low_slope, low_offset, high_slope, high_offset)
-
-
 def _two_lines(
-    lower: Tensor, upper: Tensor, bent: Tensor, low_slope: Tensor, low_offset: Tensor, high_slope: Tensor,
-    high_offset: Tensor,
-) -> Relaxation:  # fmt: skip
+    lower: Tensor, upper: Tensor, low_slope: Tensor, low_offset: Tensor, high_slope: Tensor, high_offset: Tensor
+) -> Relaxation:
     middle = (lower + upper) / 2
     apart = ((high_slope - low_slope) * middle + high_offset - low_offset).clamp(min=0)
+    bent = apart > BENT * (upper - lower) + ROUNDED
     return Relaxation(lower, upper, bent, low_slope, low_offset, high_slope, high_offset, apart, apart)

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from adrgd.bounds.backward import Boxes, Goal, goal
-from adrgd.bounds.margins import Margins
+from adrgd.bounds.margins import UNIT_ROUNDOFF, Margins
 from adrgd.bounds.network import Network
-from adrgd.bounds.rounding import UNIT_ROUNDOFF
 
 Accept = Callable[[Tensor], bool]
 """The judge of a point (inputs,) where all functions of a claim seem to be zero or less: true ends the search."""

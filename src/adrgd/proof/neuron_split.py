@@ -195,8 +195,8 @@ class NeuronSplit:
         relaxations = [relaxation.take(left) for relaxation in relaxations]
         lost = losses([None if rows is None else rows[left] for rows in coefficients], relaxations)
         for layer, relaxation in enumerate(relaxations):
-            # other curves than those with one bend at zero have no sign that would make them straight
-            fits = relaxation.bent if relaxation.span is not None else torch.zeros_like(relaxation.bent)
+            # other curves than those with one bend at zero are bounded more closely on either side of it
+            fits = relaxation.bent & (relaxation.lower < 0) & (relaxation.upper > 0)
             lost[layer] = torch.where(fits, lost[layer].clamp(min=torch.finfo(relaxation.lower_slope.dtype).tiny), 0.0)
         worth, where = torch.cat(lost, 1).topk(min(TRIED, sum(self.network.sizes)), 1)
         halves = chosen.take(left)

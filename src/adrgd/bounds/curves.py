@@ -1,0 +1,134 @@
+"""Functions of one number whose slope is monotone between known points: all that their bounds need to know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from adrgd.activations import PiecewiseLinear
+from adrgd.activations.exponential import Exponential
+from adrgd.activations.gaussian import Erf, Gelu, Wave
+from adrgd.activations.known import CLOSE, Scaled
+from adrgd.activations.logistic import LogSigmoid, Silu, Softplus
+from adrgd.activations.mixture import ATAN, MISH, SOFTSIGN, TANHSHRINK
+from adrgd.activations.polynomial import PiecewiseQuadratic
+from adrgd.activations.slopes import Activation
+from adrgd.activations.sshaped import SShaped
+
+PERIODS = 3  # of a wave's turning points, from the interval's lower end on
+
+
+@dataclass(frozen=True)
+class Curve:
+    """phi, continuous where it is finite.
+
+    Attributes:
+        value: the function itself.
+        turns: between these its slope rises or falls throughout; at them it may jump.
+        period: where the turning points are repeated for ever.
+        off: how far the network's own function may be from it, for each unit of 1 + |h|.
+    """
+
+    name: str
+    value: Callable[[Tensor], Tensor]
+    turns: tuple[float, ...] = ()
+    period: float | None = None
+    off: float = 0.0
+
+    def slope(self, h: Tensor) -> Tensor:
+        """Its derivative; at a turning point that of either side."""
+        with torch.enable_grad():
+            leaf = h.detach().requires_grad_(True)
+            total = self.value(leaf).sum()
+        return torch.autograd.grad(total, leaf)[0]
+
+    def corners(self, lower: Tensor, upper: Tensor) -> list[Tensor]:
+        """The turning points inside intervals, in order, moved to their ends where they are outside."""
+        points: list[Tensor | float] = list(self.turns)
+        if self.period is not None:
+            first = self.turns[0] + ((lower - self.turns[0]) / self.period).floor() * self.period
+            points = [first + k * self.period for k in range(PERIODS + 1)]
+        return [torch.minimum(torch.maximum(torch.as_tensor(p).to(lower), lower), upper) for p in points]
+
+
+Shape = PiecewiseLinear | Curve
+"""Activations of a network; a single bend at zero has bounds of its own, whose lower slope is free."""
+
+EXP, LOG, SQRT = Curve("exp", torch.exp), Curve("log", torch.log), Curve("sqrt", torch.sqrt)
+RSQRT, LOG1P, EXPM1 = Curve("rsqrt", torch.rsqrt), Curve("log1p", torch.log1p), Curve("expm1", torch.expm1)
+RECIPROCAL, SQUARE = Curve("reciprocal", torch.reciprocal, (0.0,)), Curve("square", torch.square)
+
+
+def power(exponent: float) -> Curve:
+    """h to a constant power."""
+    if exponent == 2:
+        return SQUARE
+    return Curve(f"power {exponent:g}", lambda h: torch.pow(h, exponent), (0.0,))
+
+
+GELU_TURNS = {"none": math.sqrt(2), "tanh": 1.4185040087908284}
+SILU_TURN = 2.399357280515468
+MISH_TURNS = (-2.2563763963607935, 1.4905711794854282)
+
+
+def shape_of(phi: Activation | object, *, written: bool = False) -> Shape | None:
+    """What bounds need to know of an activation; None where they have nothing.
+
+    Args:
+        written: it is written out in the network, with constants that are only close to its own.
+    """
+    if isinstance(phi, PiecewiseLinear) and not written and _bends_at_zero(phi):
+        return phi
+    found = _curve(phi)
+    return replace(found, off=found.off + 2 * CLOSE) if found is not None and written else found
+
+
+def _bends_at_zero(phi: PiecewiseLinear) -> bool:
+    return not _by_channel(phi) and phi.breaks == (0.0,) and not phi.offset and float(phi.jumps[0]) > 0
+
+
+def _by_channel(phi: PiecewiseLinear) -> bool:
+    return any(isinstance(number, Tensor) and number.numel() > 1 for number in (phi.slope, *phi.jumps))
+
+
+def _curve(phi: object) -> Curve | None:
+    if isinstance(phi, PiecewiseLinear) and not _by_channel(phi):
+        return Curve(phi.name, phi.value, tuple(phi.breaks))
+    if isinstance(phi, SShaped) and phi.width > 0:
+        return Curve(phi.name, phi.value, (0.0,))
+    if isinstance(phi, Gelu):
+        turn = GELU_TURNS[phi.approximate]
+        return Curve(phi.name, phi.value, (-turn, turn), off=0.0 if phi.approximate == "none" else 1e-13)
+    if isinstance(phi, Silu):
+        return Curve(phi.name, phi.value, (-SILU_TURN, SILU_TURN))
+    if isinstance(phi, Softplus):  # torch leaves the curve for its asymptote
+        return Curve(phi.name, phi.value, off=2 * math.exp(-phi.threshold) / phi.beta)
+    if isinstance(phi, LogSigmoid):
+        return Curve(phi.name, phi.value)
+    if isinstance(phi, Exponential):
+        return Curve(phi.name, phi.value, (0.0,))
+    if isinstance(phi, PiecewiseQuadratic) and not any(one.jump for one in phi.breaks):
+        return Curve(phi.name, phi.value, tuple(one.at for one in phi.breaks))
+    if isinstance(phi, Wave):
+        return Curve(phi.name, phi.value, (0.0 if phi.name == "sin" else math.pi / 2,), math.pi)
+    if phi is MISH:
+        return Curve("mish", F.mish, MISH_TURNS)
+    if isinstance(phi, Erf) or phi in (TANHSHRINK, SOFTSIGN, ATAN):
+        return Curve(phi.name, phi.value, (0.0,))
+    if isinstance(phi, Scaled) and (inner := _curve(phi.phi)) is not None and phi.inner and inner.period is None:
+        turns = tuple(sorted(turn / phi.inner for turn in inner.turns))
+        return replace(inner, value=phi.value, turns=turns, off=inner.off * max(1.0, abs(phi.outer), abs(phi.inner)))
+    return None
+
+
+NAMED: dict[str, Curve] = {
+    "exp": EXP, "log": LOG, "sqrt": SQRT, "rsqrt": RSQRT, "log1p": LOG1P, "expm1": EXPM1, "square": SQUARE,
+    "reciprocal": RECIPROCAL, "sigmoid": Curve("sigmoid", torch.sigmoid, (0.0,)),
+    "tanh": Curve("tanh", torch.tanh, (0.0,)), "erf": Curve("erf", torch.erf, (0.0,)),
+}  # fmt: skip
+"""Functions of torch, by name, where no activation is seen."""
