@@ -17,6 +17,8 @@ from adrgd.activations.recognise import RECOGNISERS
 from adrgd.activations.slopes import Activation, Factor
 
 GRID = torch.linspace(-12.0, 12.0, 98, dtype=torch.float64)  # without zero, where written-out steps may differ
+_SIZES = torch.logspace(-5, 1.5, 400, dtype=torch.float64)
+DENSE = torch.cat([-_SIZES, _SIZES])  # at all scales: x sigmoid(100 x) is no ReLU
 CLOSE = 1e-5  # constants such as sqrt(2 / pi) and 1.702 are written with few digits
 PROBE = 3.0
 
@@ -73,7 +75,10 @@ def _search(function: Callable[[Tensor], Tensor]) -> Activation | None:
             return None
         if not isinstance(values, Tensor) or values.shape != GRID.shape or not values.is_floating_point():
             return None
-        return next((phi for phi in _candidates(function, at_probe) if _same(phi.value(GRID), values)), None)
+        for phi in _candidates(function, at_probe):
+            if _same(phi.value(GRID), values) and _same(phi.value(DENSE), function(DENSE)):
+                return phi
+        return None
 
 
 def _candidates(function: Callable[[Tensor], Tensor], at_probe: float) -> Iterator[Activation]:

@@ -85,7 +85,10 @@ def shape_of(phi: Activation | object, *, written: bool = False) -> Shape | None
     if isinstance(phi, PiecewiseLinear) and not written and _bends_at_zero(phi):
         return phi
     found = _curve(phi)
-    return replace(found, off=found.off + 2 * CLOSE) if found is not None and written else found
+    if found is None or not written:
+        return found
+    larger = max(1.0, abs(phi.outer) * max(1.0, abs(phi.inner))) if isinstance(phi, Scaled) else 1.0
+    return replace(found, off=found.off + 2 * CLOSE * larger)
 
 
 def _bends_at_zero(phi: PiecewiseLinear) -> bool:
