@@ -149,6 +149,6 @@ def test_a_bound_beside_the_value(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_a_network_without_bounds_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "net.onnx"
-    file.write_bytes(mlp(1, "Softplus", widths=(3, 6, 1)))
+    file.write_bytes(mlp(1, "Floor", widths=(3, 6, 1)))
     assert run(["maximize", str(file), "--lower", "-1", "--upper", "1", "--steps", "3", "--bound", "1"]) == 0
-    assert "there is no bound: no bounds are known for softplus" in capsys.readouterr().out
+    assert "there is no bound: no bounds are known for floor" in capsys.readouterr().out

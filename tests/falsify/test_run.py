@@ -85,7 +85,9 @@ def test_one_point_is_all_there_is(net: Path, prop: Path) -> None:
     assert verdict.counterexample.x.tolist() == [0.1, 0.1]
 
 
-@pytest.mark.parametrize("then", [None, "Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "Softplus"])
+@pytest.mark.parametrize(
+    "then", [None, "Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "Softplus", "Elu", "Abs", "Sin", "Floor"]
+)
 def test_what_holds_is_proven_where_there_are_bounds(
     then: str | None, prop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,9 +96,9 @@ def test_what_holds_is_proven_where_there_are_bounds(
     net = save_linear(tmp_path / "net.onnx", SUM_AND_DIFFERENCE, then=then)
     prop.write_text(vnnlib("(>= (+ Y_0 Y_1) 7)"))
     verdict = falsify(net, prop, timeout=30.0)
-    if then == "Softplus":
+    if then == "Floor":
         assert (verdict.answer, verdict.text()) == ("unknown", "unknown")
-        assert "no bounds are known for softplus" in verdict.message
+        assert "no bounds are known for floor" in verdict.message
     else:
         assert (verdict.answer, verdict.text(), verdict.message) == ("unsat", "unsat", "")
         assert verdict.nodes > 0
