@@ -93,7 +93,7 @@ def expressions(network: Network, goal: Tensor, low: Tensor, high: Tensor, inter
         over = torch.where(intervals[layer][0] >= 0, h, 0.0)
         over[:, at] = torch.eye(len(h), len(at), dtype=h.dtype).roll(before, 0)
 
-        return float(curve.slope) * h + float(curve.jumps[0]) * over  # type: ignore[union-attr]
+        return float(curve.slope) * h + float(curve.jumps[0]) * over  # type: ignore[union-attr, arg-type]
 
     with torch.no_grad():
         out = network.walk(basis, act)
