@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from adrgd.attacks.case import Case
 from adrgd.maximize import maximize
 from adrgd.objective import Score
 from adrgd.rows import RowRandom, column
-from adrgd.solvers import GraduatedADR
+from adrgd.solvers import Euclidean, GraduatedADR, Steepest
 from adrgd.solvers.solver import Objective
 
 AT_ONCE = 400_000  # input numbers of all rows that are worked on together, unless the batch itself has more
@@ -95,6 +96,7 @@ class Lanes:
             The best points (n, k, ...) and their values (n, k), or None if there is no budget or no image left.
         """
         n, k = x.shape[:2]
+        solver = self._stepping(solver)
         steps = min(steps, int((self.left(image) - START * k - 1) / (k * passes(solver))))
         if steps < FEWEST:
             return None
@@ -143,6 +145,13 @@ class Lanes:
         self.nearest[image] = torch.where(column(nearer, points), points, self.nearest[image])
         self.margin[image] = torch.maximum(self.margin[image], margin)
         self.best.forwards[image] += 1
+
+    def _stepping(self, solver: GraduatedADR) -> GraduatedADR:
+        """In l1, where the steepest steps move few numbers as far as they go, every other run moves all of them."""
+        step = solver.step
+        if self.case.threat.norm != "l1" or self.runs % 2 or not isinstance(step, Steepest):
+            return solver
+        return replace(solver, step=Euclidean(length=step.length / 2, schedule=step.schedule, power=step.power))
 
     def _names(self, image: Tensor, k: int) -> Tensor:
         lane = self.runs * LANES + torch.arange(k, device=image.device)
