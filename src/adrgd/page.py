@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -14,6 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from adrgd.command import again
+
 COLOURS = ("#1f6fb2", "#c8553d", "#3a8f5c", "#8a6bbf", "#8c8c8c")
 DASHES = ("-", "--", ":")  # once the colours are used up
 
@@ -23,7 +26,7 @@ def render(template: str, **values: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_source), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    return environment.get_template(template).render(**values)
+    return environment.get_template(template).render(again=again(), **values)
 
 
 def chart(
@@ -66,7 +69,15 @@ def chart(
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
     text = file.getvalue()
-    return text[text.index("<svg") :]
+    words = html.escape(_in_words(x, lines, xlabel, ylabel), quote=True)
+    return text[text.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{words}"', 1)
+
+
+def _in_words(x: Sequence[float], lines: Mapping[str, Sequence[float]], xlabel: str, ylabel: str) -> str:
+    """What curves show, for those who do not see them: where each begins and ends."""
+    ends = [(f"{name}: " if name else "") + f"from {y[0]:.3g} to {y[-1]:.3g}" for name, y in lines.items() if len(y)]
+    span = f"{xlabel} {x[0]:.3g} to {x[-1]:.3g}" if len(x) else xlabel
+    return f"{ylabel} by {span}; {'; '.join(ends)}"
 
 
 def picture(image: Tensor) -> Image.Image:

@@ -12,6 +12,7 @@ from typing import Any
 
 from adrgd import __version__
 from adrgd.cli import loudness, signals
+from adrgd.command import remember
 from adrgd.errors import AdrgdError, AdrgdWarning, UsageError
 
 Words = list[str]
@@ -60,7 +61,9 @@ def run(argv: list[str]) -> int:
     shown = warnings.showwarning
     warnings.showwarning = lambda *words, **more: _say(shown, *words, **more)
     try:
-        name, *rest = _with_settings(argv)
+        words = _with_settings(argv)
+        remember(words)
+        name, *rest = words
         code: int = importlib.import_module(f"adrgd.cli.{name.replace('-', '_')}").command(rest)
         return code
     except KeyboardInterrupt:
@@ -79,6 +82,7 @@ def run(argv: list[str]) -> int:
         return 1
     finally:
         warnings.showwarning = shown
+        remember([])
 
 
 def _with_settings(argv: list[str]) -> list[str]:
