@@ -1,8 +1,9 @@
-"""Counterexamples found in violated VNN-COMP instances, against PGD in the same time. One thread, one process.
+"""Verdicts on violated VNN-COMP instances, and the counterexamples against PGD's. One thread, one process.
 
     python benchmarks/falsify.py --instances FOLDER/instances.csv
     python benchmarks/falsify.py --instances FOLDER/instances.csv --summary     # the tables again
 
+Ours searches and proves in turns, as the command does: `unsat` would contradict what is published of these instances.
 Both searches get the same seconds for everything, reading the files included, the same evaluation of the property, the
 same starting points, the same judge (onnxruntime, no tolerance), and stop at the first counterexample. PGD takes sign
 steps falling linearly from two radii, first with 20 random restarts of 100 steps for each case of the property, then
@@ -79,7 +80,7 @@ def measure(one: Instance, options: Options) -> dict[str, Any]:
     """Both searches on one instance."""
     prop = load_property(one.prop)
     run = partial(falsify, one.network, one.prop, timeout=options.limit, seed=options.seed)
-    ours, theirs = run(), run(turns=pgd(len(prop.cases)))
+    ours, theirs = run(), run(turns=pgd(len(prop.cases)), prove=False)
     confirmed = None
     if ours.counterexample:
         x, _ = read_counterexample(ours.text().removeprefix("sat"))
@@ -91,7 +92,7 @@ def measure(one: Instance, options: Options) -> dict[str, Any]:
 def columns(name: str, verdict: Verdict) -> dict[str, Any]:
     """What is kept of a verdict."""
     return {
-        f"{name}_found": verdict.answer == "sat", f"{name}_seconds": verdict.seconds,
+        f"{name}_answer": verdict.answer, f"{name}_found": verdict.answer == "sat", f"{name}_seconds": verdict.seconds,
         f"{name}_search": verdict.search_seconds, f"{name}_passes": verdict.passes,
     }  # fmt: skip
 
@@ -99,16 +100,19 @@ def columns(name: str, verdict: Verdict) -> dict[str, Any]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Folder by folder: found, and median seconds of search where it was found."""
     lines = [
-        "| folder | instances | found | PGD found | median search s | PGD | slowest s |",
-        "|---|---|---|---|---|---|---|",
+        "| folder | published `sat` | ours `sat` | `unsat` (wrong) | undecided | PGD found | median search s | PGD | "
+        "slowest s |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     folders = dict.fromkeys(row["folder"] for row in rows)
     for name, part in [*((folder, [r for r in rows if r["folder"] == folder]) for folder in folders), ("all", rows)]:
         ours, theirs = ([row for row in part if row[f"{who}_found"]] for who in ("ours", "pgd"))
+        wrong = sum(row["ours_answer"] == "unsat" for row in part)
         slowest = f"{max(row['ours_search'] for row in ours):.2f}" if ours else "-"
+        undecided = len(part) - len(ours) - wrong
         lines.append(
-            f"| {name} | {len(part)} | {len(ours)} | {len(theirs)} | {median(ours, 'ours_search')} | "
-            f"{median(theirs, 'pgd_search')} | {slowest} |"
+            f"| {name} | {len(part)} | {len(ours)} | {wrong} | {undecided} | {len(theirs)} | "
+            f"{median(ours, 'ours_search')} | {median(theirs, 'pgd_search')} | {slowest} |"
         )
     return "\n".join(lines)
 
@@ -148,7 +152,7 @@ def page(rows: list[dict[str, Any]], options: Options, seconds: float) -> str:
     missed = [f"- `{row['vnnlib']}`" for row in rows if not row["ours_found"]]
     wrong = sum(row["confirmed"] is False for row in rows)
     machine = f"Python {platform.python_version()}, torch {torch.__version__}, adrgd {adrgd.__version__}"
-    return f"""# Counterexamples to violated VNN-COMP properties
+    return f"""# Verdicts on violated VNN-COMP properties
 
 `python benchmarks/falsify.py --instances FOLDER/instances.csv --limit {options.limit:g} --seed {options.seed}`
 
