@@ -1,18 +1,20 @@
 """The ensemble: what it keeps from its first run, what it spends, and what it does not depend on."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from adrgd import UsageError
-from adrgd.attacks import Attack, AttackResult, Standard, Threat, attack_batch
+from adrgd import UsageError, maximize
+from adrgd.attacks import Attack, AttackResult, Standard, Threat, attack_batch, lanes
 from adrgd.attacks.certify import Certifier
 from adrgd.attacks.lanes import FREE, NEAR
 from adrgd.attacks.standard import find_attacker
 from adrgd.objective import margin
 from adrgd.rows import take
+from adrgd.solvers import Euclidean, Steepest
 
 from .problems import Problem
 
@@ -195,3 +197,19 @@ def test_names() -> None:
     assert type(find_attacker("pgd")).__name__ == "PGD"
     with pytest.raises(UsageError, match="unknown solver 'standart'"):
         find_attacker("standart")
+
+
+@pytest.mark.parametrize(("norm", "kinds"), [("l1", [Euclidean, Steepest] * 2), ("l2", [Steepest] * 4)])
+def test_in_l1_every_other_run_moves_all_numbers(
+    problem: Problem, norm: str, kinds: list[type], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[type] = []
+
+    def noted(*args: Any, solver: Any, **options: Any) -> Any:
+        seen.append(type(solver.step))
+        return maximize(*args, solver=solver, **options)
+
+    monkeypatch.setattr(lanes, "maximize", noted)
+    attack(problem, 700, norm=norm)
+    assert len(seen) >= 2
+    assert seen[:4] == kinds[: len(seen)]
