@@ -1,4 +1,4 @@
-"""Images that are hard to break: what `standard` breaks by budget, with walks over polytopes and without, and the rest.
+"""Images that are hard to break: what `standard` breaks by budget, with each rung for near misses alone and together.
 
     python experiments/hard_instances/run.py --assets FOLDER --mnist FOLDER --cifar10 FOLDER       # an hour
 
@@ -19,8 +19,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ from adrgd import load_data
 from adrgd.attacks import Attack, AttackResult, Standard, Threat, attack_batch
 from adrgd.attacks.certify import Certifier
 from adrgd.errors import AdrgdError
-from adrgd.files import write_text
+from adrgd.files import write_text, write_with
 from adrgd.objective import margin
+from adrgd.solvers import PGD, Steepest
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent.parent / "benchmarks"))
@@ -57,7 +59,7 @@ class Options:
     budgets: tuple[int, ...] = (1000, 3000, 10_000, 30_000, 100_000, 300_000)
     seeds: int = 3
     rungs: tuple[str, ...] = ()
-    """Of neither, walk, branch and both; all unless given."""
+    """Some of `RUNGS`; all unless given."""
     among: int = 600
     """The first test images, of which lists are made."""
     certify: float = 10.0
@@ -77,22 +79,43 @@ class List:
     labels: Tensor
     eps: float
 
-    def attack(self, budget: int, seed: int, walk: float = 0.0, branch: float = 0.0) -> AttackResult:
-        """Run the ensemble."""
-        solver = Standard(budget=budget, walk=walk, branch=branch)
-        return attack_batch(
-            self.net, self.images, self.labels, Attack(threat=Threat(eps=self.eps), solver=solver, seed=seed)
+    def attack(self, budget: int, seed: int, rung: str = "neither") -> AttackResult:
+        """Run the ensemble with a rung, or many restarts of PGD."""
+        threat = Threat(eps=self.eps)
+        if rung == "pgd":
+            solver = PGD(random_start=True, step=Steepest(length=0.25, schedule="linear"))
+            restarts = budget // 200
+            attack = Attack(threat=threat, solver=solver, steps=100, restarts=restarts, loss="margin", seed=seed)
+        else:
+            shares = {"walk": 0.0, "branch": 0.0} | RUNGS[rung]
+            attack = Attack(threat=threat, solver=Standard(budget=budget, **shares), seed=seed)
+        return attack_batch(self.net, self.images, self.labels, attack)
+
+
+def lists(options: Options) -> dict[str, Callable[[], List]]:
+    """The published one, then those that are made: how each is had."""
+
+    def published_one(name: str) -> List:
+        net, hard = hard_mnist(options.assets, options.mnist)
+        return List(name, net, hard.images, hard.labels, 0.3)
+
+    def tiny(name: str) -> List:
+        net, _ = hard_mnist(options.assets, options.mnist)
+        some = load_data(f"mnist:{options.mnist}", limit=options.among)
+        return near(List(name, net, some.images, some.labels, 0.3))
+
+    def cnn_a(name: str) -> List:
+        net, some = published("cnn-a", options.assets, options.cifar10, options.among)
+        return near(List(name, net, some.images, some.labels, 2 / 255))
+
+    found: dict[str, Callable[[], List]] = {
+        name: partial(make, name)
+        for name, make in (
+            (PUBLISHED, published_one), ("tiny MNIST net, near misses, eps .3", tiny),
+            ("CNN-A-adv4, near misses, eps 2/255", cnn_a),
         )
-
-
-def lists(options: Options) -> Iterator[List]:
-    """The published one, then those that are made."""
-    net, hard = hard_mnist(options.assets, options.mnist)
-    yield List("hard_mnist, eps .3", net, hard.images, hard.labels, 0.3)
-    some = load_data(f"mnist:{options.mnist}", limit=options.among)
-    yield near(List("tiny MNIST net, near misses, eps .3", net, some.images, some.labels, 0.3))
-    net, some = published("cnn-a", options.assets, options.cifar10, options.among)
-    yield near(List("CNN-A-adv4, near misses, eps 2/255", net, some.images, some.labels, 2 / 255))
+    }  # fmt: skip
+    return {name: make for name, make in found.items() if not options.only or name.startswith(options.only)}
 
 
 def near(whole: List) -> List:
@@ -105,12 +128,19 @@ def near(whole: List) -> List:
     return List(whole.name, whole.net, whole.images[keep], whole.labels[keep], whole.eps)
 
 
-RUNGS = {"neither": (0.0, 0.0), "walk": (0.1, 0.0), "branch": (0.0, 0.3), "both": (0.1, 0.3)}
-"""Shares of the budget for a walk, and for a branch and bound."""
-WORDS = {
-    "neither": "graduated runs alone", "walk": "with walks", "branch": "with branch and bound", "both": "with both"
+PUBLISHED = "hard_mnist, eps .3"
+PEERS = HERE.parent.parent / "benchmarks" / "results" / "standard.json"
+RUNGS: dict[str, dict[str, float]] = {
+    "pgd": {}, "neither": {}, "walk": {"walk": 0.1}, "branch": {"branch": 0.3}, "program": {"program": 0.3},
+    "both": {"walk": 0.1, "branch": 0.3},
 }  # fmt: skip
-LEAST = {"neither": 0, "walk": 2000, "branch": 20_000, "both": 20_000}
+"""Shares of the budget for walks, for a branch and bound, for mixed-integer programs."""
+WORDS = {
+    "pgd": "PGD, a run from a random point for each 200 passes", "neither": "graduated runs alone",
+    "walk": "with walks", "branch": "with branch and bound", "program": "with mixed-integer programs",
+    "both": "with walks, branch and bound",
+}  # fmt: skip
+LEAST = {"pgd": 200, "neither": 0, "walk": 2000, "branch": 20_000, "program": 20_000, "both": 20_000}
 """Budgets below which there is none."""
 
 
@@ -125,13 +155,12 @@ def ways(options: Options) -> Iterator[tuple[int, str]]:
 def measure(options: Options, one: List, lines: dict[str, Any]) -> None:
     """All lines of a list that are missing."""
     for budget, rung in track(list(ways(options)), one.name):
-        walk, branch = RUNGS[rung]
-        key = f"{one.name} | {budget} | {walk}" + (f" | {branch}" if branch else "")
-        line = lines.get(key, {"list": one.name, "budget": budget, "walk": walk, "broken": [], "seconds": 0.0})
-        line |= {"branch": branch, "images": len(one.labels)}
+        key = f"{one.name} | {budget} | {rung}"
+        line = lines.get(key, {"list": one.name, "budget": budget, "rung": rung, "broken": [], "seconds": 0.0})
+        line["images"] = len(one.labels)
         for seed in range(len(line["broken"]), options.seeds):
             started = time.process_time()
-            result = one.attack(budget, seed, walk, branch)
+            result = one.attack(budget, seed, rung)
             spent = (time.process_time() - started) / max(1, len(one.labels))
             line["seconds"] = (line["seconds"] * seed + spent) / (seed + 1)
             line["broken"].append(result.success.nonzero()[:, 0].tolist())
@@ -158,6 +187,23 @@ def keep(options: Options, lines: dict[str, Any]) -> None:
     write_text(options.out / "README.md", page(lines))
 
 
+def draw(options: Options, lines: dict[str, Any]) -> None:
+    """The share of the published list that is broken, over the processor's seconds."""
+    import matplotlib.pyplot as plt
+
+    plt.rcParams["svg.hashsalt"] = "hard instances"
+    mine = [line for line in lines.values() if line["list"] == PUBLISHED and line.get("broken") and "budget" in line]
+    figure, axes = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
+    for rung in RUNGS:
+        runs = sorted((line for line in mine if line["rung"] == rung), key=lambda line: line["seconds"])
+        means = [sum(map(len, line["broken"])) / len(line["broken"]) for line in runs]
+        axes.plot([line["seconds"] for line in runs], means, "o-", label=WORDS[rung], markersize=4)
+    axes.set(xscale="log", xlabel="processor seconds an image", ylabel=f"broken, of {mine[0]['images']}")
+    axes.legend(fontsize=7)
+    write_with(options.out / "broken.svg", partial(figure.savefig, format="svg", metadata={"Date": None}))
+    plt.close(figure)
+
+
 def page(lines: dict[str, Any]) -> str:
     """A table a list."""
     out = ["# Images that are hard to break", ""]
@@ -166,16 +212,18 @@ def page(lines: dict[str, Any]) -> str:
         mine = [line for line in lines.values() if line["list"] == name]
         out += [f"## {name}: {mine[0]['images']} images", ""]
         runs = [line for line in mine if "budget" in line]
-        rungs = [rung for rung in RUNGS if any(_shares(line) == RUNGS[rung] for line in runs)]
+        rungs = [rung for rung in RUNGS if any(line["rung"] == rung for line in runs)]
         out += ["| budget | " + " | ".join(f"{WORDS[rung]} | seconds" for rung in rungs) + " |"]
         out += ["|---" * (1 + 2 * len(rungs)) + "|"]
         for budget in sorted({line["budget"] for line in runs}):
             cells = []
             for rung in rungs:
-                found = [line for line in runs if line["budget"] == budget and _shares(line) == RUNGS[rung]]
+                found = [line for line in runs if (line["budget"], line["rung"]) == (budget, rung)]
                 cells.append(", ".join(str(len(seed)) for seed in found[0]["broken"]) if found else "-")
                 cells.append(f"{found[0]['seconds']:.2f}" if found else "-")
             out.append(f"| {budget:,} | {' | '.join(cells)} |")
+        if name == PUBLISHED:
+            out += ["", *peers()]
         for line in mine:
             if "verdicts" in line:
                 verdicts = list(line["verdicts"].values())
@@ -185,8 +233,16 @@ def page(lines: dict[str, Any]) -> str:
     return "\n".join(out)
 
 
-def _shares(line: dict[str, Any]) -> tuple[float, float]:
-    return line["walk"], line.get("branch", 0.0)
+def peers() -> list[str]:
+    """What `benchmarks/standard.py` has measured of others on the published list."""
+    found = json.loads(PEERS.read_text()) if PEERS.exists() else {}
+    runs = next((runs for words, runs in found.items() if "only a MIP" in words), {})
+    return [
+        f"`{key.rpartition(' ')[0]}` (benchmarks/standard.py): {one['broken']} broken, "
+        f"{one['processor_seconds'] / one['images']:.2f} processor seconds an image, two threads.  "
+        for key, one in runs.items()
+        if not key.startswith("standard")
+    ]
 
 
 def main(options: Options) -> None:
@@ -195,9 +251,9 @@ def main(options: Options) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "lines.json"
     lines: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    for one in lists(options):
-        if not options.only or one.name.startswith(options.only):
-            measure(options, one, lines)
+    for make in lists(options).values():
+        measure(options, make(), lines)
+    draw(options, lines)
     print(page(lines))
 
 
