@@ -196,6 +196,8 @@ def draw(options: Options, lines: dict[str, Any]) -> None:
     figure, axes = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
     for rung in RUNGS:
         runs = sorted((line for line in mine if line["rung"] == rung), key=lambda line: line["seconds"])
+        if not runs:
+            continue
         means = [sum(map(len, line["broken"])) / len(line["broken"]) for line in runs]
         axes.plot([line["seconds"] for line in runs], means, "o-", label=WORDS[rung], markersize=4)
     axes.set(xscale="log", xlabel="processor seconds an image", ylabel=f"broken, of {mine[0]['images']}")

@@ -65,7 +65,7 @@ class Standard:
         branch: the share of a budget of 20,000 or more that is kept for a branch and bound, whose parts are started
             from, and which certifies what it can; 0 for none.
         program: the share of such a budget that is kept for mixed-integer programs around the best point; a program
-            that has begun is finished. None unless given: they have broken nothing that the others had not.
+            that has begun is finished; 0 for none.
     """
 
     budget: int = 3000
