@@ -84,6 +84,8 @@ def command(argv: list[str]) -> int:
         Options, argv, prog="adrgd maximize", description=DESCRIPTION, ensemble=False, default="graduated-momentum",
         renamed={"--time-limit": "--timeout", "--tolerance": "--gap"},
     )  # fmt: skip
+    if options.columns is None and (options.lower is None or options.upper is None):
+        raise UsageError("expected --lower and --upper, the box's corners, or --columns with a file of columns")
     return raised(options, chosen)
 
 
@@ -236,9 +238,7 @@ def _corners(options: Options, model: Model) -> tuple[Tensor, Tensor]:
     import torch
 
     shape = options.shape or model.input_shape
-    if options.lower is None or options.upper is None:
-        raise UsageError("expected --lower and --upper, the box's corners, or --columns with a file of columns")
-    ends = [_numbers(text, name) for text, name in ((options.lower, "lower"), (options.upper, "upper"))]
+    ends = [_numbers(text or "", name) for text, name in ((options.lower, "lower"), (options.upper, "upper"))]
     if shape is None:
         longest = max(len(end) for end in ends)
         if longest == 1:
