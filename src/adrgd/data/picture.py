@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, Self
 
@@ -68,7 +68,7 @@ def decode(opened: Callable[[], IO[bytes]], name: str, form: Form) -> Array:
     try:
         with opened() as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is our own
-            with Image.open(stream, formats=FORMATS) as file:
+            with Image.open(stream, formats=_known()) as file:
                 limits.check("image", file.width * file.height * max(len(file.getbands()), len(form.mode)))
                 deep = file.mode.startswith(("I", "F"))
                 image = file.convert(form.mode)
@@ -126,6 +126,13 @@ def check_size(size: int, kind: str, what: str) -> None:
         limits.check(kind, size, what)
     except limits.TooLargeError as error:
         raise DataError(f"expected images that fit into memory, found that {error}") from error
+
+
+@cache
+def _known() -> tuple[str, ...]:
+    """Those that this version of Pillow reads; AVIF is younger than the others."""
+    Image.init()
+    return tuple(kind for kind in FORMATS if kind in Image.OPEN)
 
 
 def _resized(image: Image.Image, shorter: int, size: int, name: str) -> Image.Image:
