@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adrgd import limits
 from adrgd.data import load_data
 from adrgd.errors import DataError
+from adrgd.files import limits
 
 
 def npy(shape: str, content: bytes, kind: str = "|u1") -> bytes:

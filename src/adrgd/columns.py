@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adrgd import reading
 from adrgd.domain import Box, Discrete, Domain, Polytope
 from adrgd.errors import DataError
+from adrgd.files import reading
 
 KEYS = ("name", "lower", "upper", "whole", "values")
 

@@ -24,8 +24,8 @@ from adrgd.cli import run
 from adrgd.data import Images, load_data
 from adrgd.described import describe
 from adrgd.errors import UsageError
+from adrgd.runs.verify import inspect
 from adrgd.solvers import PGD
-from adrgd.verify import inspect
 
 NAME = re.compile(r"(\d{6})_(clean|adversarial)_label-(\d+)_predicted-(\d+)\.png")
 

@@ -13,9 +13,9 @@ from adrgd import RunFolderError
 from adrgd.attacks import Attack
 from adrgd.attacks import run as run_module
 from adrgd.attacks.run import run_attack, wilson
-from adrgd.checksums import CHECKSUMS
 from adrgd.data import Images
 from adrgd.errors import RunFolderWarning
+from adrgd.runs.checksums import CHECKSUMS
 
 from .problems import Problem
 

@@ -14,10 +14,10 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from adrgd.checksums import CHECKSUMS, Checksums
 from adrgd.cli import run
 from adrgd.files import digest
 from adrgd.runs import open_run
+from adrgd.runs.checksums import CHECKSUMS, Checksums
 
 WORDS = ["--data", "bundled:mnist", "--limit", "12", "--steps", "4", "--batch-size", "6"]
 ATTACK = ["attack", "--model", "bundled:mnist-clean", "--eps", "0.15", *WORDS]

@@ -15,7 +15,7 @@ import yaml
 
 from adrgd.cli import progress, run
 from adrgd.cli.settings import words_of
-from adrgd.configs import dump
+from adrgd.runs.configs import dump
 
 from .commands import ALL, flags_of
 

@@ -17,12 +17,12 @@ from PIL import Image
 
 pytest.importorskip("stable_baselines3", reason="needs the extra [rl]")
 
-from adrgd.checksums import Checksums
 from adrgd.cli import run
 from adrgd.files import digest
 from adrgd.rl import training
 from adrgd.rl.checkpoint import CHECKPOINT
 from adrgd.rl.training import load_run
+from adrgd.runs.checksums import Checksums
 
 from .conftest import Start, wait
 

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from adrgd import limits
 from adrgd.falsify import Property, PropertyError, load_property, read_property
 from adrgd.falsify.alternatives import TimeUpError
 from adrgd.falsify.formula import MOST_CASES
+from adrgd.files import limits
 
 from .problems import vnnlib
 

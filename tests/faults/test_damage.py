@@ -7,10 +7,10 @@ import shutil
 import warnings
 from pathlib import Path
 
-from adrgd.checksums import CHECKSUMS, Checksums
 from adrgd.errors import RunFolderWarning
 from adrgd.runs import ASIDE
-from adrgd.verify import inspect, run_folders
+from adrgd.runs.checksums import CHECKSUMS, Checksums
+from adrgd.runs.verify import inspect, run_folders
 
 from .commands import Command
 from .disk import States

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from adrgd.checksums import CHECKSUMS, TORN
-from adrgd.verify import inspect
+from adrgd.runs.checksums import CHECKSUMS, TORN
+from adrgd.runs.verify import inspect
 
 from .commands import COMMANDS, Command
 from .disk import Killed, States, killed_at

@@ -17,7 +17,7 @@ import onnx
 import torch
 import yaml
 
-from adrgd import errors, reading
+from adrgd import errors
 from adrgd.attacks.evaluate import Attack, attack_batch
 from adrgd.attacks.matrix.peers import Peer
 from adrgd.attacks.run_folder import RunFolder
@@ -27,13 +27,14 @@ from adrgd.data import load_data
 from adrgd.falsify import read_counterexample, read_property
 from adrgd.falsify.alternatives import TimeUpError
 from adrgd.falsify.instances import read_instances
+from adrgd.files import reading
 from adrgd.latent.operators import parse_operator
 from adrgd.models import load_model
 from adrgd.models.onnx import load_onnx
 from adrgd.models.onnx.operators import OPERATORS
 from adrgd.models.weights import load_named
 from adrgd.runs import open_run
-from adrgd.verify import inspect
+from adrgd.runs.verify import inspect
 
 from . import files
 from .mutate import NUMBERS, in_bytes, in_words

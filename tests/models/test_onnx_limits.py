@@ -15,7 +15,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from adrgd import ModelError, limits
+from adrgd import ModelError
+from adrgd.files import limits
 from adrgd.models.onnx import load_onnx
 from adrgd.models.onnx.room import Room
 

@@ -26,8 +26,8 @@ from adrgd.attacks.threat import Threat
 from adrgd.bounds.network import Network
 from adrgd.data import Images
 from adrgd.errors import UsageError
+from adrgd.files.reading import read_bytes, read_json, read_record, read_table
 from adrgd.proof.attempt import Attempt
-from adrgd.reading import read_bytes, read_json, read_record, read_table
 
 CERTIFICATES = "certificates.parquet"
 

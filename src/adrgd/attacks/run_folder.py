@@ -27,7 +27,7 @@ from adrgd.attacks.evaluate import AttackResult
 from adrgd.attacks.judges import Shared
 from adrgd.attacks.minimum import Smallest
 from adrgd.attacks.task import TaskResult
-from adrgd.reading import read_table
+from adrgd.files.reading import read_table
 from adrgd.runs import Run
 
 TENSORS = (

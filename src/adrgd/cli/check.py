@@ -13,9 +13,9 @@ import tyro
 
 from adrgd.cli.flags import flags
 from adrgd.cli.options import cli, usable_device
-from adrgd.configs import CONFIG, parse
 from adrgd.errors import AdrgdError, UsageError
-from adrgd.verify import Inspection, inspect, run_folders
+from adrgd.runs.configs import CONFIG, parse
+from adrgd.runs.verify import Inspection, inspect, run_folders
 
 if TYPE_CHECKING:
     import torch

@@ -20,7 +20,7 @@ from adrgd.cli.signals import advised
 from adrgd.deprecation import say_renamed
 from adrgd.errors import UsageError, sentence
 from adrgd.files import make_folder, write_text
-from adrgd.outputs import refuse_others
+from adrgd.files.outputs import refuse_others
 
 if TYPE_CHECKING:
     from adrgd.falsify.run import Verdict

@@ -15,7 +15,7 @@ from adrgd.cli.options import Chosen, parse, positive, usable_device
 from adrgd.described import describe
 from adrgd.errors import AdrgdError, DomainError, ModelError, UsageError
 from adrgd.files import make_folder, write_text
-from adrgd.outputs import refuse_others
+from adrgd.files.outputs import refuse_others
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from adrgd.cli.known import Part, find_solver, find_step, known
-from adrgd.configs import parse
 from adrgd.errors import RunFolderError, UsageError
 from adrgd.names import STANDARD
+from adrgd.runs.configs import parse
 from adrgd.specs import closest
 
 OPTIONS = {

@@ -12,11 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from adrgd import limits, reading
 from adrgd.data.columns import Columns, find_columns, read_rows
 from adrgd.data.images import Raw, Span
 from adrgd.data.picture import Form
 from adrgd.errors import DataError, UsageError
+from adrgd.files import limits, reading
 
 SPLIT = "test"
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from adrgd import reading
 from adrgd.data.images import Array, Raw, Span, choice
 from adrgd.data.npz import read_arrays
 from adrgd.errors import DataError
+from adrgd.files import reading
 
 T = TypeVar("T")
 

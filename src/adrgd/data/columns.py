@@ -12,11 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from adrgd import reading
 from adrgd.data.images import Raw
 from adrgd.data.members import Member, gather
 from adrgd.data.picture import Form
 from adrgd.errors import DataError
+from adrgd.files import reading
 
 IMAGES, LABELS = ("image", "img", "images", "picture"), ("label", "labels", "fine_label", "target", "class")
 DESCRIPTION = b"huggingface"

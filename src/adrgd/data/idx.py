@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from adrgd import reading
 from adrgd.data.images import Array, Raw, Span, choice
 from adrgd.errors import DataError
+from adrgd.files import reading
 
 UNSIGNED_BYTES = 0x08
 

@@ -16,13 +16,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from adrgd import reading
 from adrgd.data.folder import class_folders
 from adrgd.data.images import Raw, Span, choice
 from adrgd.data.matlab import read_matlab
 from adrgd.data.members import Member, gather
 from adrgd.data.picture import Form, image_files
 from adrgd.errors import DataError
+from adrgd.files import reading
 
 SIZE, RESIZE = 224, 256  # what most published networks were evaluated at
 SYNSET = re.compile(r"n\d{8}")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adrgd import limits, reading
 from adrgd.errors import DataError, UsageError, optional
+from adrgd.files import limits, reading
 
 
 def read_matlab(path: Path, wanted: Sequence[str]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from typing import IO, Self
 
 import numpy as np
 
-from adrgd import reading
 from adrgd.data.images import Array, Raw
 from adrgd.data.picture import Form, UnreadableImageError, check_size, decode
 from adrgd.errors import DataError, warn
+from adrgd.files import reading
 
 NAMED = 5  # skipped members that a warning names; the others it counts
 

@@ -11,9 +11,9 @@ from typing import IO
 
 import numpy as np
 
-from adrgd import limits, reading
 from adrgd.data.images import Array, Raw, Span, choice
 from adrgd.errors import DataError, UsageError
+from adrgd.files import limits, reading
 
 NAMINGS = (("images", "labels"), ("x", "y"))
 CHANNELS = (1, 3, 4)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from adrgd import limits
 from adrgd.data.images import Array, Images, Raw, Span, finish
 from adrgd.errors import DataError
+from adrgd.files import limits
 from adrgd.names import TaskName
 
 IMAGES, LABELS = ("image", "img", "images", "pixel_values", "x"), ("label", "labels", "fine_label", "target", "y")

@@ -12,9 +12,9 @@ from typing import IO, Self
 import numpy as np
 from PIL import Image
 
-from adrgd import limits, reading
 from adrgd.data.images import Array, choice
 from adrgd.errors import DataError, UsageError
+from adrgd.files import limits, reading
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 """Of the many that Pillow knows; among the others is one that starts a program."""

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from adrgd import limits, reading
 from adrgd.data.images import Raw, Span, choice
 from adrgd.data.npz import NAMINGS, channels_first
 from adrgd.errors import DataError, UsageError
+from adrgd.files import limits, reading
 
 
 def read_tensors(path: Path, query: Mapping[str, str], span: Span) -> Raw:

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from adrgd import limits, reading
 from adrgd.data.images import Raw, Span
 from adrgd.data.members import Member, gather
 from adrgd.data.picture import Form, is_image
 from adrgd.errors import DataError, UsageError
+from adrgd.files import limits, reading
 
 LABEL = "cls"
 LONGEST_LABEL = 20  # bytes: a whole number

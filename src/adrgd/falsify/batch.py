@@ -24,7 +24,7 @@ from adrgd.falsify.instances import Instance, InstanceList
 from adrgd.falsify.run import falsify
 from adrgd.falsify.summary import markdown, summarise
 from adrgd.falsify.workers import Done, run_jobs
-from adrgd.reading import read_bytes, read_json, read_record, read_table
+from adrgd.files.reading import read_bytes, read_json, read_record, read_table
 from adrgd.runs import open_run
 
 TABLE = "results.parquet"

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from adrgd import limits
 from adrgd.falsify.alternatives import alternatives
 from adrgd.falsify.formula import Atom, Formula, Written
 from adrgd.falsify.property import Case, Property, PropertyError
+from adrgd.files import limits
 
 Corners = dict[int, tuple[float, float]]
 """Lower and upper bound of the inputs that have any."""

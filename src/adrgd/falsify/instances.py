@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from adrgd import reading
 from adrgd.errors import UsageError
+from adrgd.files import reading
 
 COLUMNS = ("onnx", "vnnlib", "timeout")
 

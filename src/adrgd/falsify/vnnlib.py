@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from adrgd import reading
 from adrgd.falsify.alternatives import TimeUpError
 from adrgd.falsify.property import Property, PropertyError
 from adrgd.falsify.vnnlib1 import parse
 from adrgd.falsify.vnnlib2 import parse as parse_version_2
+from adrgd.files import reading
 
 VERSION_2 = re.compile(r"(?:\s|;[^\n]*\n)*\(\s*(?:vnnlib-version|declare-network)\b")
 

@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from adrgd import reading
 from adrgd.errors import optional
 from adrgd.falsify.alternatives import check_time
 from adrgd.falsify.cases import build_property
 from adrgd.falsify.formula import Formula, Joint, Linear, Written, add, at_most, multiply, scale
 from adrgd.falsify.property import Property, PropertyError
+from adrgd.files import reading
 
 DEEPEST = 200
 BRACKET = re.compile(r";[^\n]*|[()]")

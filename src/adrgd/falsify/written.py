@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from adrgd import __version__, reading
+from adrgd import __version__
 from adrgd.bounds.network import Network
 from adrgd.falsify.property import Property, PropertyError
 from adrgd.falsify.vnnlib import load_property
+from adrgd.files import reading
 from adrgd.models.onnx.graph import read_model
 from adrgd.proof.attempt import Attempt
 from adrgd.proof.outcome import out_of_memory

@@ -12,8 +12,8 @@ from typing import IO
 import torch
 from torch import Tensor, nn
 
-from adrgd import limits, reading
 from adrgd.errors import ModelError, UsageError
+from adrgd.files import limits, reading
 from adrgd.models.plain_export import NotPlainError, plain_export
 
 ONLY_TENSORS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"

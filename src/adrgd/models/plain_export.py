@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import torch
 
-from adrgd import reading
+from adrgd.files import reading
 from adrgd.models.harmless import harmless
 
 PROGRAM = re.compile(r"models/[\w.-]+\.json|serialized_exported_program\.json")

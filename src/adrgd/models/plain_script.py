@@ -12,7 +12,7 @@ import re
 import zipfile
 from typing import IO
 
-from adrgd import reading
+from adrgd.files import reading
 from adrgd.models.harmless import harmless
 
 PICKLED = re.compile(r"(data|constants|traced_inputs)\.pkl")

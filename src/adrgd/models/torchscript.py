@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adrgd import limits, reading
 from adrgd.errors import ModelError, UsageError
+from adrgd.files import limits, reading
 from adrgd.models.jit_graph import replay
 from adrgd.models.plain_script import NotPlainScriptError, check_script
 from adrgd.models.program import Program, relative_gap

@@ -12,8 +12,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from adrgd import reading
 from adrgd.errors import ModelError, UsageError
+from adrgd.files import reading
 
 StateDict = dict[str, Tensor]
 

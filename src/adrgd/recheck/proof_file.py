@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from adrgd import reading
-from adrgd.files import write_with
+from adrgd.files import reading, write_with
 from adrgd.recheck.arithmetic import Array
 from adrgd.recheck.errors import ProofFileError
 from adrgd.recheck.proof import Proof

@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from stable_baselines3.common.noise import NormalActionNoise
 
-from adrgd import limits, reading
 from adrgd.errors import RunFolderError
+from adrgd.files import limits, reading
 from adrgd.rl.config import RefineConfig
 from adrgd.runs import Run
-from adrgd.verify import verify
+from adrgd.runs.verify import verify
 
 CHECKPOINT = "checkpoint.zip"
 

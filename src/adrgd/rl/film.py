@@ -12,7 +12,7 @@ from PIL import Image
 
 from adrgd.errors import UsageError
 from adrgd.files import writing
-from adrgd.outputs import refuse_others
+from adrgd.files.outputs import refuse_others
 from adrgd.rl.chain import Array
 from adrgd.rl.environments import Act, Episode, make_env, play
 

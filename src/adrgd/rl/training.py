@@ -34,8 +34,8 @@ from adrgd.rl.config import RefineConfig
 from adrgd.rl.environments import make_env
 from adrgd.rl.evaluations import evaluate, write_evaluations
 from adrgd.runs import Run, open_run, unwritten
+from adrgd.runs.verify import read_config
 from adrgd.settings import as_count, as_integer, as_number, as_seed, maybe, settle
-from adrgd.verify import read_config
 
 ALGORITHMS: dict[str, type[TD3] | type[DDPG]] = {"td3": TD3, "ddpg": DDPG}
 CURVES = "tensorboard"

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from adrgd.reading import read_record
+from adrgd.files.reading import read_record
 from adrgd.runs import Run
 
 CHECKPOINT = "checkpoint.pt"

@@ -10,8 +10,8 @@ import onnx
 import torch
 from torch import Tensor
 
-from adrgd import limits
 from adrgd.errors import ModelError
+from adrgd.files import limits
 from adrgd.models.onnx.batching import Value, batched
 from adrgd.models.onnx.graph import Body, Graph, Node, body
 from adrgd.models.onnx.kernels import Kernel, Reach, Site

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 import onnx
 
-from adrgd import limits, reading
 from adrgd.errors import ModelError
+from adrgd.files import limits, reading
 
 MOST = 2**31 - 1  # bytes that protobuf, and so onnxruntime, takes as one piece
 

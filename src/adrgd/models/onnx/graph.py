@@ -12,8 +12,8 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from adrgd import reading
 from adrgd.errors import ModelError
+from adrgd.files import reading
 from adrgd.models.onnx.external import take_in
 from adrgd.models.onnx.kinds import FLOAT, KEPT_AS, NUMBERS
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from adrgd import limits
+from adrgd.files import limits
 
 aten = torch.ops.aten
 

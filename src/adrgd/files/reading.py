@@ -17,7 +17,7 @@ from typing import IO, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
-from adrgd import limits
+from adrgd.files import limits
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from adrgd.checksums import CHECKSUMS
 from adrgd.errors import RunFolderError, RunFolderWarning
 from adrgd.runs import ASIDE, open_run
-from adrgd.verify import inspect, run_folders, verify
+from adrgd.runs.checksums import CHECKSUMS
+from adrgd.runs.verify import inspect, run_folders, verify
 
 CONFIG = {"eps": 0.1, "model": "net", "shape": (1, 2), "steps": 5, "resume": None}
 

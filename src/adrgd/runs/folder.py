@@ -20,11 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar, cast
 
-from adrgd.checksums import CHECKSUMS, TORN, Checksums
-from adrgd.configs import CONFIG, compare, dump, parse
 from adrgd.errors import RunFolderError, RunFolderWarning, warn
 from adrgd.files import TEMPORARY, digest, make_folder, sync, writing
-from adrgd.locks import LOCK, Lock, refuse_if_busy
+from adrgd.runs.checksums import CHECKSUMS, TORN, Checksums
+from adrgd.runs.configs import CONFIG, compare, dump, parse
+from adrgd.runs.locks import LOCK, Lock, refuse_if_busy
 
 logger = logging.getLogger(__name__)
 

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from adrgd.errors import RunFolderError, RunFolderWarning
-from adrgd.locks import LOCK, Lock, refuse_if_busy
+from adrgd.runs.locks import LOCK, Lock, refuse_if_busy
 
 fcntl = pytest.importorskip("fcntl")
 
 HOLD = """
 import sys
 from pathlib import Path
-from adrgd.locks import Lock
+from adrgd.runs.locks import Lock
 lock = Lock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adrgd.checksums import CHECKSUMS, Checksums
-from adrgd.configs import CONFIG, parse
 from adrgd.errors import RunFolderError
 from adrgd.files import TEMPORARY, digest
-from adrgd.locks import LOCK, refuse_if_busy
-from adrgd.runs import ASIDE
+from adrgd.runs.checksums import CHECKSUMS, Checksums
+from adrgd.runs.configs import CONFIG, parse
+from adrgd.runs.folder import ASIDE
+from adrgd.runs.locks import LOCK, refuse_if_busy
 
 NAMED = 5  # files that a sentence names
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from adrgd import reading
 from adrgd.errors import RunFolderError
+from adrgd.files import reading
 
 CONFIG = "config.yaml"
 

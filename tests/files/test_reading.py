@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adrgd import limits, reading
 from adrgd.errors import UsageError
+from adrgd.files import limits, reading
 
 
 def test_a_bomb_is_met_while_it_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adrgd.checksums import CHECKSUMS, Checksums
 from adrgd.files import digest
+from adrgd.runs.checksums import CHECKSUMS, Checksums
 
 NAMES = ("parts/a", "two words", "new\nline", "back\\slash", "\udcff")
 
