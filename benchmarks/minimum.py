@@ -36,7 +36,7 @@ from standard_nets import published
 from torch import Tensor, nn
 
 from adrgd import load_data, load_model
-from adrgd.attacks.minimum import Minimum, smallest_changes
+from adrgd.attacks.smallest.minimum import Minimum, smallest_changes
 from adrgd.data import Images
 from adrgd.domain import distance
 from adrgd.files import write_text

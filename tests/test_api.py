@@ -30,7 +30,7 @@ from adrgd import (
 )
 from adrgd.attacks import Attack, Standard, Threat, attack_batch
 from adrgd.attacks.matrix import Own, run_matrix
-from adrgd.attacks.minimum import Minimum, smallest_changes
+from adrgd.attacks.smallest.minimum import Minimum, smallest_changes
 from adrgd.data import Images
 
 

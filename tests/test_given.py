@@ -26,7 +26,7 @@ from adrgd import (
     maximize,
 )
 from adrgd.attacks import Attack, Threat, attack_batch
-from adrgd.attacks.standard import Standard
+from adrgd.attacks.ensemble.standard import Standard
 from adrgd.models.outputs import Logits
 
 ATTACK = Attack(steps=4, threat=Threat(eps=0.3))

@@ -26,7 +26,7 @@ from resnet50 import resnet50
 from adrgd.attacks import Attack, Standard, Threat, steps_within
 from adrgd.attacks.run import run_attack
 from adrgd.attacks.run_folder import RunFolder
-from adrgd.cli.options import describe
+from adrgd.described import describe
 from adrgd.cli.progress import progress_bar
 from adrgd.data import load_data
 from adrgd.errors import AdrgdError

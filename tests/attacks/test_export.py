@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from adrgd.attacks import Attack, BatchDone, Minimum, Threat, attack_batch, run_attack, smallest_changes
 from adrgd.attacks.export import rounded
 from adrgd.attacks.matrix import Own, run_matrix
-from adrgd.attacks.minimum_run import run_minimum
+from adrgd.attacks.smallest.run import run_minimum
 from adrgd.cli import run
 from adrgd.data import Images, load_data
 from adrgd.described import describe

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from adrgd import DataError, UsageError
-from adrgd.attacks.minimum import Minimum, smallest_changes
+from adrgd.attacks.smallest.minimum import Minimum, smallest_changes
 from adrgd.solvers import PGD
 
 DUAL = {"linf": 1, "l2": 2, "l1": torch.inf}

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from adrgd.attacks import Minimum, minimum_run
-from adrgd.attacks.minimum_run import curve, run_minimum
+from adrgd.attacks import Minimum
+from adrgd.attacks.smallest import run as minimum_run
+from adrgd.attacks.smallest.run import curve, run_minimum
 from adrgd.data import Images
 
 from .problems import Problem

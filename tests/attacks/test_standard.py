@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from adrgd import UsageError, maximize
-from adrgd.attacks import Attack, AttackResult, Standard, Threat, attack_batch, lanes
+from adrgd.attacks import Attack, AttackResult, Standard, Threat, attack_batch
 from adrgd.attacks.certify import Certifier
-from adrgd.attacks.lanes import FREE, NEAR
-from adrgd.attacks.standard import find_attacker
+from adrgd.attacks.ensemble import lanes
+from adrgd.attacks.ensemble.lanes import FREE, NEAR
+from adrgd.attacks.ensemble.standard import find_attacker
 from adrgd.objective import margin
 from adrgd.rows import take
 from adrgd.solvers import Euclidean, Steepest

@@ -21,9 +21,9 @@ from torch import nn
 
 from adrgd.attacks import Attack, Threat
 from adrgd.attacks.matrix import Own, run_matrix
-from adrgd.attacks.minimum import Minimum
-from adrgd.attacks.minimum_run import run_minimum
 from adrgd.attacks.run import run_attack
+from adrgd.attacks.smallest.minimum import Minimum
+from adrgd.attacks.smallest.run import run_minimum
 from adrgd.data import Images
 from adrgd.runs import ASIDE
 
@@ -63,7 +63,7 @@ class Command:
 
 @contextmanager
 def _without_time() -> Iterator[None]:
-    pages = ("attacks.report", "attacks.minimum_run", "attacks.matrix.report", "latent.report")
+    pages = ("attacks.report", "attacks.smallest.run", "attacks.matrix.report", "latent.report")
     with mock.patch("time.perf_counter", return_value=0.0):
         patches = [mock.patch(f"adrgd.{page}.chart", return_value="") for page in pages]
         for patch in patches:

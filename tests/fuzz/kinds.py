@@ -18,10 +18,10 @@ import torch
 import yaml
 
 from adrgd import errors
+from adrgd.attacks.ensemble.standard import find_attacker
 from adrgd.attacks.evaluate import Attack, attack_batch
 from adrgd.attacks.matrix.peers import Peer
 from adrgd.attacks.run_folder import RunFolder
-from adrgd.attacks.standard import find_attacker
 from adrgd.attacks.threat import Threat
 from adrgd.data import load_data
 from adrgd.falsify import read_counterexample, read_property

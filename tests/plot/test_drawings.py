@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from adrgd import Box, GraduatedADR, LinfBall, Misclassify, Output, maximize
 from adrgd.attacks import Attack, Threat, attack_batch
-from adrgd.attacks.minimum import Minimum, smallest_changes
+from adrgd.attacks.smallest.minimum import Minimum, smallest_changes
 from adrgd.errors import MissingExtraError, UsageError
 from adrgd.plot import (
     Plane,

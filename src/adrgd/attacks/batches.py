@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from adrgd.attacks.evaluate import Attack
-from adrgd.attacks.minimum import Minimum
+from adrgd.attacks.smallest.minimum import Minimum
 from adrgd.data import Images
 from adrgd.errors import DataError
 from adrgd.rows import take

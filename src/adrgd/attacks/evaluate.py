@@ -12,10 +12,10 @@ from torch import Tensor
 
 from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case, finite_logits
+from adrgd.attacks.ensemble.standard import NAME, Standard, run_standard
 from adrgd.attacks.masked import say_masked
 from adrgd.attacks.prepare import prepared
 from adrgd.attacks.sources import over
-from adrgd.attacks.standard import NAME, Standard, run_standard
 from adrgd.attacks.threat import Threat
 from adrgd.defences.expected import passes_of
 from adrgd.errors import AdrgdError, UsageError, warn

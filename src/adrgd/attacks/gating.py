@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from adrgd.attacks.standard import FIRST, Standard
+from adrgd.attacks.ensemble.standard import FIRST, Standard
 from adrgd.errors import ModelError
 from adrgd.gates import Gating
 from adrgd.solvers import Solver, gating

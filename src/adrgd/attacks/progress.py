@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from adrgd.attacks.evaluate import AttackResult
-    from adrgd.attacks.minimum import Smallest
+    from adrgd.attacks.smallest.minimum import Smallest
     from adrgd.attacks.task import TaskResult
 
 Advance = Callable[[int, int], None]

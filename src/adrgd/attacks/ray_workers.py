@@ -24,7 +24,7 @@ from torch import nn
 
 from adrgd.attacks.batches import Batch
 from adrgd.attacks.evaluate import Attack, attack_batch
-from adrgd.attacks.minimum import Minimum, smallest_changes
+from adrgd.attacks.smallest.minimum import Minimum, smallest_changes
 from adrgd.errors import AdrgdError, ModelError, UsageError, optional
 from adrgd.models import load_model
 

@@ -15,17 +15,17 @@ from torch import Tensor, nn
 
 from adrgd.attacks.batches import Batch, Workers, attackable, split
 from adrgd.attacks.certify import certify_run, check_certifiable
+from adrgd.attacks.ensemble.standard import Standard
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.export import check_export, export
 from adrgd.attacks.gating import attack_gating, check_gates, facts
 from adrgd.attacks.judges import shown_to
-from adrgd.attacks.minimum import Smallest
 from adrgd.attacks.prepare import say_if_fixed
 from adrgd.attacks.progress import Advance, BatchDone, OnBatch
 from adrgd.attacks.report import write_report
 from adrgd.attacks.run_folder import RunFolder
+from adrgd.attacks.smallest.minimum import Smallest
 from adrgd.attacks.sources import as_images_of
-from adrgd.attacks.standard import Standard
 from adrgd.attacks.task import TaskResult
 from adrgd.attacks.threat import LEAVES, Threat
 from adrgd.data import Images

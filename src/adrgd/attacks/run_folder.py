@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save
 
 from adrgd.attacks.evaluate import AttackResult
 from adrgd.attacks.judges import Shared
-from adrgd.attacks.minimum import Smallest
+from adrgd.attacks.smallest.minimum import Smallest
 from adrgd.attacks.task import TaskResult
 from adrgd.files.reading import read_table
 from adrgd.runs import Run

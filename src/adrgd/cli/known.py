@@ -115,7 +115,7 @@ def _part(found: dict[str, Any]) -> Part:
 
 def gather() -> dict[str, Any]:
     """What `known.json` has to hold, from the classes themselves."""
-    from adrgd.attacks.standard import Standard
+    from adrgd.attacks.ensemble.standard import Standard
     from adrgd.models.architectures import ARCHITECTURES
     from adrgd.models.bundled import BUNDLED, bundled_models
     from adrgd.objective import LOSSES

@@ -45,7 +45,7 @@ class Chosen:
         Raises:
             UsageError: a value makes no sense.
         """
-        from adrgd.attacks.standard import find_attacker
+        from adrgd.attacks.ensemble.standard import find_attacker
         from adrgd.solvers import make_step
 
         solver: Any = find_attacker(self.name)

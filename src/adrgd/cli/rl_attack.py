@@ -173,7 +173,7 @@ def besiege(options: Siege, out: Path, bar: Progress) -> dict[str, Any]:
 def _attacker(options: Siege) -> tuple[Solver | StandardSearch | str, int]:
     """What moves the observations, and how many iterations its passes pay for."""
     from adrgd.attacks import steps_within
-    from adrgd.attacks.standard import LEAST, find_attacker
+    from adrgd.attacks.ensemble.standard import LEAST, find_attacker
     from adrgd.solvers import Solver
 
     passes = positive(options.budget, "budget")

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adrgd.attacks.standard import Standard
+from adrgd.attacks.ensemble.standard import Standard
 from adrgd.domain import as_norm
 from adrgd.errors import DataError, ModelError, UsageError, optional
 from adrgd.given import as_labels, from_array

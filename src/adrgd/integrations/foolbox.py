@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from adrgd.attacks.standard import Standard
+from adrgd.attacks.ensemble.standard import Standard
 from adrgd.domain import Norm
 from adrgd.errors import DataError, ModelError, UsageError, optional
 from adrgd.integrations.perturb import Method, as_radius, perturb
@@ -67,7 +67,7 @@ class _Adrgd(FixedEpsilonAttack):
         if not given or any(eps is None for eps in given):
             raise UsageError(
                 f"expected a number or numbers as epsilons, found {epsilons!s:.60}: these attacks search inside a "
-                "given size; for the smallest change of each image use adrgd.attacks.minimum.smallest_changes"
+                "given size; for the smallest change of each image use adrgd.attacks.smallest_changes"
             )
         sizes = [as_radius(eps) for eps in given]
         if not hasattr(model, "bounds"):

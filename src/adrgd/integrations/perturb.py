@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from adrgd.attacks.ensemble.standard import Standard, find_attacker
 from adrgd.attacks.evaluate import Attack, attack_batch
-from adrgd.attacks.standard import Standard, find_attacker
 from adrgd.attacks.threat import Threat
 from adrgd.domain import Norm, as_eps
 from adrgd.errors import DataError, ModelError, UsageError

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adrgd.attacks.standard import Standard
+from adrgd.attacks.ensemble.standard import Standard
 from adrgd.domain import as_norm
 from adrgd.errors import UsageError
 from adrgd.integrations.perturb import Method, perturb

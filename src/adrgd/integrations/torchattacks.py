@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from adrgd.attacks.standard import Standard
+from adrgd.attacks.ensemble.standard import Standard
 from adrgd.domain import as_norm
 from adrgd.errors import DataError, MissingExtraError
 from adrgd.given import as_labels, as_model, from_array

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import torch
 
 from adrgd.attacks.case import Case
+from adrgd.attacks.ensemble.standard import Standard, find_attacker
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.matrix.judge import Checked, checked, judge
-from adrgd.attacks.standard import Standard, find_attacker
 from adrgd.defences.expected import Expected, passes_of
 from adrgd.errors import UsageError
 from adrgd.models.factory import parse_value

@@ -17,7 +17,7 @@ from adrgd.errors import UsageError
 from adrgd.names import STANDARD
 
 if TYPE_CHECKING:
-    from adrgd.attacks.minimum import Minimum
+    from adrgd.attacks.smallest.minimum import Minimum
 
 NOT_HERE = {
     "eps": "the radius is what is looked for", "restarts": "it starts again by itself",
@@ -31,8 +31,8 @@ SHARES = 5  # of the curve, in the table
 
 def minimum(options: Options, chosen: Chosen) -> int:
     """Look for the smallest changes, into a folder."""
-    from adrgd.attacks.minimum import Minimum
-    from adrgd.attacks.minimum_run import run_minimum
+    from adrgd.attacks.smallest.minimum import Minimum
+    from adrgd.attacks.smallest.run import run_minimum
 
     _refuse(options)
     run, solver = options.run, chosen.make()

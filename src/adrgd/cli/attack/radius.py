@@ -14,8 +14,8 @@ from adrgd.errors import UsageError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from adrgd.attacks.ensemble.standard import Standard
     from adrgd.attacks.evaluate import Attack
-    from adrgd.attacks.standard import Standard
     from adrgd.solvers import Solver
 
 

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from adrgd.attacks.batches import Workers, attackable
 from adrgd.attacks.export import check_export, export
-from adrgd.attacks.minimum import Minimum, Smallest, smallest_changes
 from adrgd.attacks.progress import Advance, OnBatch
 from adrgd.attacks.report import cards
 from adrgd.attacks.run import fill, in_turn, left, looked_at, spent
 from adrgd.attacks.run_folder import RunFolder
+from adrgd.attacks.smallest.minimum import Minimum, Smallest, smallest_changes
 from adrgd.attacks.sources import as_images_of
 from adrgd.data import Images
 from adrgd.models.outputs import Logits

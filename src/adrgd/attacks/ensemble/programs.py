@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from adrgd.attacks.lanes import Lanes
-from adrgd.attacks.polish import CLOSE, Ahead
+from adrgd.attacks.ensemble.lanes import Lanes
+from adrgd.attacks.ensemble.polish import CLOSE, Ahead
 from adrgd.attacks.refutable import ball, network_of
 from adrgd.bounds.backward import Boxes
 from adrgd.bounds.errors import NoBoundsError

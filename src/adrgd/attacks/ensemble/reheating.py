@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from adrgd.attacks.case import Case
-from adrgd.attacks.lanes import Lanes
+from adrgd.attacks.ensemble.lanes import Lanes
 from adrgd.objective import Score
 from adrgd.rows import column, take
 from adrgd.solvers import GraduatedADR, GraduatedGates, Steepest

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from adrgd.attacks.boundary import follow
 from adrgd.attacks.case import Case
+from adrgd.attacks.smallest.boundary import follow
 from adrgd.domain import Domain, across
 from adrgd.errors import UsageError
 from adrgd.maximize import maximize

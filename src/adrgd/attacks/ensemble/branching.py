@@ -12,10 +12,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from adrgd.attacks.lanes import Lanes
-from adrgd.attacks.lanes import passes as passes_of
+from adrgd.attacks.ensemble.lanes import Lanes
+from adrgd.attacks.ensemble.lanes import passes as passes_of
+from adrgd.attacks.ensemble.reheating import COPIES, REHEAT, STEPS, Points, reheated, towards
 from adrgd.attacks.refutable import claims_of, network_of
-from adrgd.attacks.reheating import COPIES, REHEAT, STEPS, Points, reheated, towards
 from adrgd.bounds.errors import NoBoundsError
 from adrgd.bounds.network import Network
 from adrgd.proof.neuron_split import NeuronSplit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from adrgd.attacks.case import ROUNDING
-from adrgd.attacks.lanes import Lanes
+from adrgd.attacks.ensemble.lanes import Lanes
 from adrgd.domain import BoundBox
 from adrgd.gates import Picked
 from adrgd.polytopes import Pieces, hinges, walk

@@ -8,8 +8,8 @@
 4. Reheating: the best points of each image, copied, shaken and raised again from smaller noise levels; what came out
    better takes its source's place. Again and again, until the budget is spent.
 5. With a large budget, where little is missing: a branch and bound over the ball, whose most promising parts give
-   points that are raised and reheated (`adrgd.attacks.branching`), then a walk over the polytopes around the best point
-   (`adrgd.polytopes`).
+   points that are raised and reheated (`adrgd.attacks.ensemble.branching`), then a walk over the polytopes around the
+   best point (`adrgd.polytopes`).
 
 After the first two runs an image goes on only if it came near enough to its goal, the nearer, the more is spent on it
 (`Lanes.worth`). A targeted attack has one class to go to, and skips the second stage. An image counts as standing until
@@ -25,8 +25,8 @@ from torch import Tensor
 
 from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case
-from adrgd.attacks.lanes import Lanes, passes
-from adrgd.attacks.reheating import COPIES, STEPS, Points, reheated, towards
+from adrgd.attacks.ensemble.lanes import Lanes, passes
+from adrgd.attacks.ensemble.reheating import COPIES, STEPS, Points, reheated, towards
 from adrgd.errors import UsageError
 from adrgd.names import STANDARD
 from adrgd.objective import Loss, find_loss
@@ -121,15 +121,15 @@ def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:
     while points is not None:
         points = reheated(lanes, points)
     if branching:
-        from adrgd.attacks.branching import branch  # bounds are loaded where they are needed
+        from adrgd.attacks.ensemble.branching import branch  # bounds are loaded where they are needed
 
         branch(lanes, branching)
     if walking:
-        from adrgd.attacks.polish import polish  # HiGHS is loaded where there is something to walk on
+        from adrgd.attacks.ensemble.polish import polish  # HiGHS is loaded where there is something to walk on
 
         polish(lanes, walking)
     if solving:
-        from adrgd.attacks.programs import programs
+        from adrgd.attacks.ensemble.programs import programs
 
         programs(lanes, solving)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from adrgd.attacks.masked import say_masked
 from adrgd.attacks.prepare import prepared
-from adrgd.attacks.shrinking import least_passes, search
+from adrgd.attacks.smallest.shrinking import least_passes, search
 from adrgd.attacks.sources import over
 from adrgd.attacks.threat import Threat
 from adrgd.errors import UsageError

@@ -1,0 +1,1 @@
+"""The smallest change of each image that breaks it."""
