@@ -26,9 +26,9 @@ from resnet50 import resnet50
 from adrgd.attacks import Attack, Standard, Threat, steps_within
 from adrgd.attacks.run import run_attack
 from adrgd.attacks.run_folder import RunFolder
-from adrgd.described import describe
 from adrgd.cli.progress import progress_bar
 from adrgd.data import load_data
+from adrgd.described import describe
 from adrgd.errors import AdrgdError
 from adrgd.files import write_text
 from adrgd.solvers import PGD, GraduatedADR, GraduatedGates, GraduatedSecant, Momentum, SecantGates, Solver, preset
