@@ -8,7 +8,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from adrgd.cli.attack.options import Options
-from adrgd.cli.attack.subject import shared, subject, target, workers, working
+from adrgd.cli.attack.subject import refuse, shared, subject, target, workers, working
 from adrgd.cli.attack.table import rounded
 from adrgd.cli.folders import figures
 from adrgd.cli.options import Chosen, positive, usable_device
@@ -65,10 +65,7 @@ def _refuse(options: Options) -> None:
     Raises:
         UsageError: one was given.
     """
-    plain = type(options)(model="", data="")
-    for name, why in NOT_HERE.items():
-        if getattr(options, name) != getattr(plain, name):
-            raise UsageError(f"--{name.replace('_', '-')} has no meaning with --minimum: {why}; leave it out")
+    refuse(options, NOT_HERE, "--minimum")
     if options.box == "none":
         raise UsageError("--minimum looks inside the data's box; leave --box none out")
     if options.solver == STANDARD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -121,3 +122,18 @@ def working(solver: dict[str, Any]) -> dict[str, str]:
     step = solver["step"]
     length = step.get("length", step.get("rate"))
     return {"gate rule, step": f"{solver['gates']['rule']}, {step['rule']} {length:g}, {step['schedule']}"}
+
+
+def refuse(options: Options, why: Mapping[str, str], beside: str) -> None:
+    """Flags that say nothing beside the flag that was given.
+
+    Args:
+        why: the reason of each, by the option's name.
+
+    Raises:
+        UsageError: one of them was given as well.
+    """
+    plain = Options(model="", data="")
+    for name, reason in why.items():
+        if getattr(options, name) != getattr(plain, name):
+            raise UsageError(f"--{name.replace('_', '-')} has no meaning with {beside}: {reason}; leave it out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adrgd.cli.attack.options import Options
-from adrgd.cli.attack.subject import shared, subject, working
+from adrgd.cli.attack.subject import refuse, shared, subject, working
 from adrgd.cli.attack.table import allowed
 from adrgd.cli.folders import figures
 from adrgd.cli.options import Chosen, positive, usable_device
@@ -70,12 +70,7 @@ def _refuse(options: Options) -> None:
     Raises:
         UsageError: one was given, or one is missing.
     """
-    plain = Options(model="", data="")
-    for name, why in NOT_HERE.items():
-        if getattr(options, name) != getattr(plain, name):
-            raise UsageError(
-                f"--{name.replace('_', '-')} has no meaning with --task {options.task}: {why}; leave it out"
-            )
+    refuse(options, NOT_HERE, f"--task {options.task}")
     if options.solver == STANDARD:
         raise UsageError(f"--task {options.task} needs a solver that makes single runs; leave --solver standard out")
     if options.eps is None and options.patch is None:
