@@ -29,6 +29,8 @@ def real(name: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if name == "torchvision":  # adv-lib may have been given an empty module of that name
+                import_module("torchvision.models")
             return robustbench_zoo.imported() if name == "robustbench" else import_module(name)
     except (ImportError, RuntimeError, AdrgdError) as error:
         pytest.skip(f"{name} cannot be imported: {error}")
