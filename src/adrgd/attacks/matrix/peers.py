@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +26,7 @@ from adrgd.attacks.case import Case
 from adrgd.attacks.matrix.art import NORMS, run_art
 from adrgd.attacks.matrix.judge import Checked, checked, judge
 from adrgd.attacks.matrix.watched import Watched
+from adrgd.defences.expected import seeded
 from adrgd.errors import AdrgdError, MissingExtraError, UsageError, installing, warn
 from adrgd.models.factory import parse_value
 from adrgd.objective import find_loss
@@ -263,16 +263,8 @@ def _find(home: Any, peer: Peer) -> Any:
 @contextlib.contextmanager
 def _apart(seed: int, device: torch.device) -> Iterator[None]:
     """Silence, and random numbers of one's own: what a peer prints, warns of and draws is no business of the rest."""
-    numbers = np.random.get_state()
-    devices = [device] if device.type == "cuda" else []
     with (
-        torch.random.fork_rng(devices=devices), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()),
-        torch.enable_grad(),
+        seeded(seed, device), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.enable_grad(),
     ):  # fmt: skip
         warnings.simplefilter("ignore")
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        try:
-            yield
-        finally:
-            np.random.set_state(numbers)
+        yield
