@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,7 +11,7 @@ from adrgd.bounds.lines import Interval, forward
 from adrgd.bounds.margins import Margins
 from adrgd.bounds.network import Matrices, Network, values_of
 from adrgd.bounds.reading import read_network
-from adrgd.bounds.refine import intervals_of, refine
+from adrgd.bounds.refine import all_intervals, refine
 from adrgd.bounds.relaxation import relax
 from adrgd.bounds.rounding import rounding_slack
 from adrgd.bounds.slopes import tighten
@@ -117,7 +115,7 @@ def test_no_point_is_outside_of_bounds_in_either_precision(activation: nn.Module
         exact = exact + torch.einsum("brn,bpn->bpr", on_inputs, points)
         found = {}
         for network, steps in ((double, 0), (single, 0), (single, 3)):
-            intervals = last(intervals_of(double, network, box, steps=steps))
+            intervals = all_intervals(double, network, box, steps=steps)
             assert hold(intervals, seen)
             relaxations = [relax(*part) for part in zip(network.curves, *zip(*intervals, strict=True), strict=True)]
             relaxations = [relaxation.to(network.dtype) for relaxation in relaxations]
@@ -130,16 +128,6 @@ def test_no_point_is_outside_of_bounds_in_either_precision(activation: nn.Module
         torch.testing.assert_close(found[torch.float64, 0], found[torch.float32, 0], atol=0.02, rtol=0.02)
         if width == 0:
             torch.testing.assert_close(found[torch.float64, 0], exact.amin(1), atol=1e-8, rtol=0)
-
-
-def last(pieces: Generator[None, None, list[Interval]]) -> list[Interval]:
-    """What a generator returns."""
-    while True:
-        try:
-            next(pieces)
-        except StopIteration as ended:
-            found: list[Interval] = ended.value
-            return found
 
 
 def test_lines_of_one_neuron_touch_relu() -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import pytest
 import torch
 from torch import nn
 
 from adrgd.bounds.backward import Boxes
-from adrgd.bounds.lines import Interval
 from adrgd.bounds.network import Network, values_of
 from adrgd.bounds.reading import read_network
-from adrgd.bounds.refine import intervals_of
+from adrgd.bounds.refine import all_intervals
 from adrgd.polytopes import Expressions, expressions, hinged, optimum
 
 NETS = {
@@ -30,18 +27,9 @@ def network(kind: str) -> Network:
     return read_network(NETS[kind]().double(), torch.zeros(1, 4))
 
 
-def ended(steps: Generator[None, None, list[Interval]]) -> list[Interval]:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: list[Interval] = end.value
-            return found
-
-
 def program(net: Network, reach: float) -> Expressions:
     low, high = torch.full((4,), 0.2 - reach).double(), torch.full((4,), 0.2 + reach).double()
-    intervals = ended(intervals_of(net, net.single(), Boxes(low[None], high[None])))
+    intervals = all_intervals(net, net.single(), Boxes(low[None], high[None]))
     return expressions(net, GOAL, low, high, intervals)
 
 

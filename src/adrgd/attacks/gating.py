@@ -31,3 +31,17 @@ def check_gates(found: Gating | None) -> None:
     """
     if found is not None and found.warning:
         raise ModelError(f"gates are required, and {found.warning}")
+
+
+def gates_of(
+    model: Callable[[Tensor], Tensor], images: Tensor, solver: Solver | Standard, *, require_gates: bool
+) -> dict[str, Any]:
+    """What the summary of a run says of them, looked at before it begins.
+
+    Raises:
+        ModelError: gates are required, and an activation has none.
+    """
+    found = attack_gating(model, images, solver)
+    if require_gates:
+        check_gates(found)
+    return {"gates": facts(found)}

@@ -18,7 +18,7 @@ from adrgd.attacks.certify import certify_run, check_certifiable
 from adrgd.attacks.ensemble.standard import Standard
 from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.export import check_export, export
-from adrgd.attacks.gating import attack_gating, check_gates, facts
+from adrgd.attacks.gating import gates_of
 from adrgd.attacks.judges import shown_to
 from adrgd.attacks.prepare import say_if_fixed
 from adrgd.attacks.progress import Advance, BatchDone, OnBatch
@@ -140,10 +140,7 @@ def looked_at(
         remark = squashed(model(few))
     if remark:
         warn(remark)
-    gating = attack_gating(model, few, solver)
-    if require_gates:
-        check_gates(gating)
-    return {"gates": facts(gating)} | ({"outputs": remark} if remark else {})
+    return gates_of(model, few, solver, require_gates=require_gates) | ({"outputs": remark} if remark else {})
 
 
 def left(folder: RunFolder, images: Images, batch_size: int) -> list[Batch]:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from adrgd.attacks.gating import attack_gating, check_gates, facts
+from adrgd.attacks.gating import gates_of
 from adrgd.attacks.progress import Advance, OnBatch
 from adrgd.attacks.run import fill, in_turn, left, spent, wilson
 from adrgd.attacks.run_folder import RunFolder
-from adrgd.attacks.task import Answer, TaskAttack, TaskResult, attack_task
+from adrgd.attacks.task import SHARE, Answer, TaskAttack, TaskResult, attack_task
 from adrgd.data import Images
 from adrgd.models.checks import check_model, probe
 from adrgd.page import render
@@ -47,9 +47,7 @@ def run_task(
     few = probe(images.images).to(device)
     answer = Answer(model, flat=True)
     check_model(answer, few)
-    gating = attack_gating(answer, few, attack.solver)
-    if require_gates:
-        check_gates(gating)
+    seen = gates_of(answer, few, attack.solver, require_gates=require_gates)
 
     def one(images: Tensor, labels: Tensor, index: Tensor) -> TaskResult:
         return attack_task(model, images, labels, attack, index=index)
@@ -59,7 +57,7 @@ def run_task(
         work = in_turn(one, waiting, device)
         table = fill(folder, work, len(images), sum(map(len, waiting)), advance, on_batch)
         summary = summarise(table, folder.tensors(), images, attack) | spent(table, config, folder.path)
-        summary |= folder.remarks() | {"gates": facts(gating)}
+        summary |= folder.remarks() | seen
         folder.write_summary(summary)
         rows = [(name.replace("_", " "), _shown(value)) for name, value in summary["figures"].items()]
         page = render(
@@ -74,7 +72,7 @@ def rule(attack: TaskAttack) -> str:
     if attack.task == "multilabel":
         share = "any label" if attack.share is None else f"{attack.share:g} of an image's labels"
     else:
-        share = f"{attack.share or 0.99:g}"
+        share = f"{attack.share or SHARE:g}"
     return RULES[attack.task].format(share=share, band=attack.band or 0.0)
 
 

@@ -93,6 +93,19 @@ def intervals_of(
     return found
 
 
+def all_intervals(
+    network: Network, quick: Network, box: Boxes, *, steps: int = 0, known: list[Interval] | None = None
+) -> list[Interval]:
+    """What `intervals_of` returns, without its pauses."""
+    pieces = intervals_of(network, quick, box, steps=steps, known=known)
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as ended:
+            found: list[Interval] = ended.value
+            return found
+
+
 def _raised(
     network: Network, wanted: Goal, relaxations: list[Relaxation], box: Boxes, margins: Margins, steps: int
 ) -> LinearBound:

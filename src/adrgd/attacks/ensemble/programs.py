@@ -10,9 +10,8 @@ from adrgd.attacks.ensemble.polish import CLOSE, Ahead
 from adrgd.attacks.refutable import ball, network_of
 from adrgd.bounds.backward import Boxes
 from adrgd.bounds.errors import NoBoundsError
-from adrgd.bounds.lines import Interval
 from adrgd.bounds.network import Network
-from adrgd.bounds.refine import intervals_of
+from adrgd.bounds.refine import all_intervals
 from adrgd.polytopes import expressions, hinged, optimum
 
 SHARES = (0.125, 0.25, 0.5)  # of the radius: how far each box reaches
@@ -56,7 +55,9 @@ def _solved(lanes: Lanes, network: Network, image: Tensor, pivots: int) -> tuple
     while k < len(SHARES) and spent < pivots:
         reach = SHARES[k] * lanes.case.threat.eps
         left, right = torch.maximum(low, x - reach), torch.minimum(high, x + reach)
-        program = expressions(network, goal, left, right, _intervals(network, left, right))
+        program = expressions(
+            network, goal, left, right, all_intervals(network, network.single(), Boxes(left[None], right[None]))
+        )
         if len(program.least) > MOST:
             break
         before = float(_value(network, x) @ goal)
@@ -72,13 +73,3 @@ def _solved(lanes: Lanes, network: Network, image: Tensor, pivots: int) -> tuple
 def _value(network: Network, x: Tensor) -> Tensor:
     with torch.no_grad():
         return network.walk(x[None], lambda layer, h: network.curves[layer].value(h))[0]
-
-
-def _intervals(network: Network, low: Tensor, high: Tensor) -> list[Interval]:
-    steps = intervals_of(network, network.single(), Boxes(low[None], high[None]))
-    while True:
-        try:
-            next(steps)
-        except StopIteration as ended:
-            found: list[Interval] = ended.value
-            return found
