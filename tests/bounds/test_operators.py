@@ -13,11 +13,9 @@ from adrgd.bounds.backward import Boxes, goal
 from adrgd.bounds.margins import Margins
 from adrgd.bounds.network import values_of
 from adrgd.bounds.reading import read_network
-from adrgd.bounds.refine import intervals_of
+from adrgd.bounds.refine import all_intervals
 from adrgd.bounds.relaxation import relax
 from adrgd.bounds.slopes import tighten
-
-from .test_sound import last
 
 Function = Callable[[Tensor], Tensor]
 
@@ -82,7 +80,7 @@ def test_no_value_is_outside_and_points_are_exact(name: str, width: float) -> No
     exact = function(points) @ rows[0].T
     loose = 1e-4 if name.startswith("written") else 1e-9
     assert ((values_of(network, points) - function(points)).abs() <= loose * (1 + exact.abs().amax())).all()
-    intervals = last(intervals_of(network, network, box))
+    intervals = all_intervals(network, network, box)
     relaxations = [relax(*part) for part in zip(network.curves, *zip(*intervals, strict=True), strict=True)]
     margins = Margins(network, box.lower, box.upper).extend(intervals)
     offset = torch.zeros(rows.shape[:2], dtype=torch.float64)
