@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from adrgd import AdrgdWarning, Box, Discrete, DomainError, Masked, Polytope, maximize
+from adrgd import AdrgdWarning, Box, Discrete, DomainError, L2Ball, LinfBall, Masked, Polytope, maximize
 from adrgd.domain import BoundDomain
-from adrgd.domain.programs import Program
+from adrgd.linear_program import Program
 from adrgd.rows import RowRandom
 
 UNIT = Box(0.0, 1.0)
@@ -146,6 +146,13 @@ def test_whole_numbers_under_rules() -> None:
     assert float(solution.value) == pytest.approx(best, abs=1e-6)
 
 
+def test_whole_numbers_in_a_ball_stay_there() -> None:
+    x = torch.tensor([[2.0, 0.1]])
+    solution = maximize(lambda z: z.sum(1), x, domain=Discrete(LinfBall(x, 1.2), whole=[0]), solver="pgd", steps=20)
+    assert solution.x[0, 0] == 3
+    assert float(solution.x[0, 1]) == pytest.approx(1.3)
+
+
 def test_a_start_that_breaks_a_rule_is_said() -> None:
     with pytest.warns(AdrgdWarning, match="1 of 1 starting points break the domain's rules"):
         maximize(lambda x: x.sum(1), X + 5, domain=BUDGET, solver="pgd", steps=2)
@@ -164,6 +171,12 @@ def test_a_start_that_breaks_a_rule_is_said() -> None:
         (lambda: Discrete(Box(0.2, 0.8), whole=[0]).bind(X), "hold no whole number"),
         (lambda: Discrete(UNIT, whole=[2]).bind(X), "positions from 0 to 1"),
         (lambda: Discrete(UNIT, groups=[[0]]).bind(X), "two numbers at least"),
+        (lambda: Discrete(UNIT, whole=["a"]).bind(X), "positions as whole numbers, found"),
+        (lambda: Discrete(UNIT, whole=[0.5]).bind(X), "positions as whole numbers, found"),
+        (lambda: Discrete(UNIT, groups="ab").bind(X), "lists of positions, found 'ab'"),
+        (lambda: Discrete(UNIT, groups=[0, 1]).bind(X), "positions as whole numbers, found 0"),
+        (lambda: Discrete(LinfBall(X + 0.5, 0.2), whole=[0]).bind(X), "hold no whole number"),
+        (lambda: Discrete(L2Ball(X, 1.0, UNIT), whole=[0]).bind(X), "a Box, a LinfBall, or a Polytope"),
         (lambda: Discrete(Box(0.0, 0.5), groups=[[0, 1]]).bind(X), "leave no value of 1"),
         (lambda: Discrete(Polytope(c=[[2.0, 2.0]], d=[1.0], box=UNIT), [0, 1]).bind(X), "with whole numbers satisfies"),
         (lambda: Masked(BUDGET, torch.tensor([True, False]), X).bind(X), "do not depend on each other"),

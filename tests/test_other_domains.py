@@ -168,6 +168,8 @@ def test_a_classifier_of_several_inputs() -> None:
         (lambda: Ellipsoid(ZERO, 1.0, covariance=torch.ones(3, 3).triu()).bind(ZERO), "not symmetric"),
         (lambda: Patch(IMAGES, 0, UNIT).bind(IMAGES), "from 1 to 4, found 0"),
         (lambda: Patch(IMAGES, 5, UNIT).bind(IMAGES), "from 1 to 4, found 5"),
+        (lambda: Patch(IMAGES, "a", UNIT).bind(IMAGES), "from 1 to 4, found 'a'"),
+        (lambda: Patch(IMAGES, None, UNIT).bind(IMAGES), "from 1 to 4, found None"),
         (lambda: Patch(ZERO, 1, UNIT).bind(ZERO), "for a patch"),
         (lambda: maximize(lambda x: x, (ZERO, ZERO), domain=UNIT), "need a Product"),
         (lambda: maximize(lambda x: x, (ZERO, ZERO[:, :1].float()), domain=Product((UNIT, UNIT))), "of one type"),

@@ -132,10 +132,17 @@ def test_a_mask_of_pixels_is_given_once_for_all_channels() -> None:
         (lambda: L1Ball(ZERO, torch.ones(3)).bind(ZERO), "one number, or one for each of 1 rows"),
         (lambda: LinfBall(IMAGE, torch.ones(1, 4, 1, 1)).bind(IMAGE), "eps has shape"),
         (lambda: LinfBall(IMAGE, -torch.ones(1, 3, 1, 1)).bind(IMAGE), "must be 0 or more"),
-        (lambda: Simplex(0.0).bind(ZERO), "must be positive"),
+        (lambda: L1Ball(IMAGE, torch.ones(1, 3, 1, 1)).bind(IMAGE), "is what LinfBall takes"),
+        (lambda: L1Ball(ZERO, True).bind(ZERO), "a number or a fraction .* as eps, found True"),
+        (lambda: L0Ball(ZERO, "few", Box(0.0, 1.0)).bind(ZERO), "as k, found 'few'"),
+        (lambda: Simplex(0.0).bind(ZERO), "must be a positive, finite number"),
+        (lambda: Simplex("all").bind(ZERO), "must be a positive, finite number, found 'all'"),
         (lambda: Simplex().bind(ZERO[:, :1]), "needs two coordinates"),
         (lambda: Masked(Box(0.0, 1.0), torch.zeros(4), ZERO).bind(ZERO), "leaves nothing to change"),
         (lambda: Masked(Box(0.0, 1.0), torch.ones(3), ZERO).bind(ZERO), "broadcast"),
+        (lambda: Masked(Box(0.0, 1.0), None, ZERO), "truth values or numbers, found NoneType"),
+        (lambda: Masked(Box(0.0, 1.0), ["a"], ZERO), "truth values or numbers, found list"),
+        (lambda: Masked(Box(0.0, 1.0), [float("nan"), 1.0, 1.0, 1.0], ZERO), "mask holds NaN"),
     ],
 )  # fmt: skip
 def test_errors_are_sentences(make, sentence: str) -> None:  # type: ignore[no-untyped-def]

@@ -20,7 +20,7 @@ GOLDEN = 0x9E3779B97F4A7C15
 FACTORS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
-class Shared(Generic[T]):
+class Common(Generic[T]):
     """What all rows have in common: `take` leaves it as it is, whatever it holds."""
 
     def __init__(self, value: T) -> None:

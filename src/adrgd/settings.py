@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,10 @@ def as_integer(given: Any, name: str) -> int:
     Raises:
         UsageError: it is something else.
     """
-    try:
-        return operator.index(given)
-    except TypeError:
-        raise UsageError(f"{name} must be a whole number, found {given!r}; correct it") from None
+    with suppress(TypeError):
+        if not isinstance(given, bool):
+            return operator.index(given)
+    raise UsageError(f"{name} must be a whole number, found {given!r}; correct it")
 
 
 def as_seed(given: Any, name: str) -> int:

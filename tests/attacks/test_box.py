@@ -12,7 +12,7 @@ import torch
 
 from adrgd import LinfBall, maximize
 from adrgd.attacks import Attack, Threat, attack_batch
-from adrgd.attacks.check import Subject, check_examples
+from adrgd.attacks.checking import Subject, check_examples
 from adrgd.attacks.matrix import Own, Peer, run_matrix
 from adrgd.attacks.threat import LEAVES, NO_BOX
 from adrgd.cli import run

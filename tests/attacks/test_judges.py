@@ -37,6 +37,8 @@ def test_each_model_says_what_it_predicts(problem: Problem, other: nn.Module) ->
         own = shared.broken[list(models).index(source)]
         assert torch.equal(own, attack_batch(models[source], problem.images, problem.labels, attack).success)
         assert torch.equal(shared.clean[1], other(problem.images).argmax(1))
+    with pytest.raises(UsageError, match="at least one model"):
+        transfer({}, problem.images, problem.labels, attack)
     alone = transfer(models, problem.images, problem.labels, attack, sources=["other"])
     assert torch.equal(alone["other"].adversarial, found["other"].adversarial)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from adrgd import PGD, AdrgdWarning, MissingExtraError, RunFolderError, UsageError
@@ -320,3 +321,23 @@ def test_certificates_that_there_are_none_of(
     with pytest.raises(UsageError, match=sentence):
         run(problem, tmp_path / "run", certify=1.0, **({"eps": eps} | settings))
     assert not (tmp_path / "run" / "cells").exists()
+
+
+def test_masks_and_judges(problem: Problem, tmp_path: Path) -> None:
+    """Nothing outside the mask changes; every attack's examples are shown to the other model."""
+    free = np.zeros(problem.images.shape[-2:])
+    free[0, 0] = 1
+    np.save(tmp_path / "mask.npy", free)
+    torch.manual_seed(5)
+    other = nn.Sequential(nn.Flatten(), nn.Linear(16, 4)).eval()
+    settings: dict[str, Any] = {"mask": str(tmp_path / "mask.npy"), "judges": {"other": other}}
+    summary = run(problem, tmp_path / "run", **settings)
+    for cell in (tmp_path / "run" / "cells").iterdir():
+        moved = load_file(cell / "adversarial.safetensors")["adversarial"] != problem.images
+        assert not moved.flatten(1)[:, 1:].any()
+    assert [row["judge"] for row in summary["judges"]] == ["other"] * 3
+    page = (tmp_path / "run" / "report.md").read_text()
+    assert "## Shown to other models" in page
+    assert "allows it" in page
+    with pytest.raises(UsageError, match="know no mask"):
+        run(problem, tmp_path / "peers", entrants=(stub(lambda case: None),), **settings)  # type: ignore[arg-type, return-value]

@@ -11,6 +11,8 @@ import torch
 from adrgd import AdrgdWarning, Attack, ModelError, Standard, Threat, UsageError, attack_batch
 from adrgd.attacks.matrix import Own, Peer, run_matrix
 from adrgd.attacks.run import run_attack
+from adrgd.attacks.smallest.minimum import Minimum, smallest_changes
+from adrgd.attacks.smallest.run import run_minimum
 from adrgd.data import Images
 from adrgd.defences import Expected, Noisy, ResizedAndPadded
 
@@ -85,3 +87,34 @@ def test_an_evaluation_judges_everybody_over_the_same_draws(problem: Problem, tm
     for cell in (ours, theirs):
         assert cell["forward_passes"] % 3 == 0
         assert cell["success_rate"] >= 1 - cell["clean_accuracy"]
+
+
+def test_smallest_changes_of_a_random_model_hold_on_fresh_draws(problem: Problem) -> None:
+    model, asked = Noisy(problem.net, 0.05), Minimum(norm="l2", passes=600, **EOT)
+    found = smallest_changes(model, problem.images, problem.labels, asked)
+    again = smallest_changes(model, problem.images[5:], problem.labels[5:], asked, index=torch.arange(5, 40))
+    judge = Expected(model, 40, 0, "judge")
+    assert torch.equal(found.success, judge(found.adversarial).argmax(1) != found.label)
+    assert found.success.float().mean() > 0.9
+    assert torch.equal(again.distance, found.distance[5:]), "no row depends on its batch"
+    spent = found.forward_passes + found.backward_passes
+    assert (spent % 3 == 0).all()
+    assert int(spent.max()) <= 620
+    assert found.wrong_draws is not None
+    assert ((found.wrong_draws > 20) == found.success).float().mean() > 0.9
+
+
+def test_a_run_of_smallest_changes_says_its_rule_and_shows_them_to_others(problem: Problem, tmp_path: Path) -> None:
+    images = Images(problem.images[:9], problem.labels[:9], torch.arange(9), None, "")
+    config = {"model": "m", "data": "d", "norm": "l2", "passes": 300, "seed": 0, "threat": {"target": None},
+              "solver": {"name": "graduated"}}  # fmt: skip
+    summary = run_minimum(
+        Noisy(problem.net, 0.05), images, Minimum(passes=300, **EOT), tmp_path, config=config,
+        judges={"plain": problem.net},
+    )  # fmt: skip
+    assert "up to 2 times" in summary["eot"]["rule"]
+    assert summary["judges"][0]["model"] == "plain"
+    assert (tmp_path / "judges.parquet").exists()
+    page = (tmp_path / "report.html").read_text()
+    assert "Shown to other models" in page
+    assert summary["eot"]["rule"] in page

@@ -12,7 +12,8 @@ import yaml
 from adrgd import RunFolderError
 from adrgd.attacks import Attack
 from adrgd.attacks import run as run_module
-from adrgd.attacks.run import run_attack, wilson
+from adrgd.attacks.run import run_attack
+from adrgd.attacks.summary import wilson
 from adrgd.data import Images
 from adrgd.errors import RunFolderWarning
 from adrgd.runs.checksums import CHECKSUMS

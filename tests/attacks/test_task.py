@@ -12,9 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from adrgd import load_data
-from adrgd.attacks.task import TaskAttack, attack_task
+from adrgd.attacks.checking import check_examples
+from adrgd.attacks.task import Answer, TaskAttack, attack_task
+from adrgd.attacks.task_run import run_task
 from adrgd.attacks.threat import Threat
 from adrgd.cli import run
+from adrgd.data import Images
 from adrgd.errors import AdrgdError
 
 EPS = 0.1
@@ -129,6 +132,33 @@ def test_the_command(
         assert figures in summary["figures"]
         assert run([*words, "--resume"]) == 0
         assert "success rate" in capsys.readouterr().out
+    assert run(["check", str(tmp_path / "run"), "--trust"]) == 0
+    assert "6 images looked at again" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("task", "shape", "labels", "more"),
+    [
+        ("multilabel", (3,), lambda y: (y > 0).long(), {}),
+        ("segmentation", (3, 4, 4), lambda y: y.argmax(1), {"share": 0.5}),
+        ("regression", (1,), lambda y: y[:, 0], {"band": 0.1}),
+    ],
+)
+def test_examples_are_judged_again_by_the_rule_of_their_task(
+    x: Tensor, tmp_path: Path, task: Any, shape: tuple[int, ...], labels: Any, more: dict[str, float]
+) -> None:
+    """What is broken for sure under one network stands under another, whose answer is the labels."""
+    net = Flat(*shape)
+    answer = net(x)
+    asked = TaskAttack(task=task, threat=Threat(eps=0.5), solver="pgd", steps=20, **more)  # type: ignore[arg-type]
+    images = Images(x, labels(answer), torch.arange(6), None, "")
+    config = {"model": "m", "data": "d", "seed": 0, "threat": asked.threat.settings(), "solver": {"name": "pgd"}}
+    assert run_task(net, images, asked, tmp_path, config=config)["success_rate"] > 0
+    sound = check_examples(tmp_path, asked.threat, images, Answer(net), None, None, asked)
+    assert not sound.findings
+    assert sound.broken > 0
+    still = check_examples(tmp_path, asked.threat, images, lambda x: answer, None, None, asked)
+    assert any("recorded as broken are not so" in one for one in still.findings)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +167,13 @@ def test_the_command(
         (lambda x: attack_task(Flat(3), x, torch.zeros(6, 2), attack("multilabel")), r"labels of shape \(6, 3\)"),
         (lambda x: attack_task(Flat(3), x, torch.zeros(6), attack("regression", band=1.0)), "one number a row"),
         (lambda x: attack_task(Flat(3, 4, 4), x, torch.full((6, 4, 4), 3), attack("segmentation")), "between 0 and 2"),
+        (lambda x: attack_task(Flat(3), x, torch.full((6, 3), 7), attack("multilabel")), "must be 0 or 1, found 7"),
+        (lambda x: attack_task(Flat(3), x, ["a"] * 6, attack("multilabel")), "numbers in the form of the task"),
+        (lambda x: attack_task(Flat(3), x, None, attack("multilabel")), "numbers in the form of the task"),
+        (lambda x: attack_task(Flat(1), x, torch.full((6,), float("nan")), attack("regression", band=1.0)), "NaN"),
+        (lambda x: attack_task(Flat(3), x * 255, torch.ones(6, 3), attack("multilabel")), "images must lie in"),
+        (lambda x: attack_task(Flat(3), x / 0, torch.ones(6, 3), attack("multilabel")), "images must be finite"),
+        (lambda x: TaskAttack(task="multilabel", threat="linf"), "threat must be a Threat"),
         (lambda x: attack("regression"), "needs a band"),
         (lambda x: attack("multilabel", band=1.0), "it alone, needs a band"),
         (lambda x: attack("multilabel", share=0.0), "share of labels or pixels"),

@@ -61,6 +61,15 @@ def pushed(by: float) -> Callable[[Path], None]:
     return act
 
 
+def scaled(by: float) -> Callable[[Path], None]:
+    def act(file: Path) -> None:
+        tensors = load_file(file)
+        tensors["adversarial"] *= by
+        save_file(tensors, file)
+
+    return act
+
+
 def test_a_sound_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, found = check(folder, capsys)
     assert code == 0
@@ -155,6 +164,41 @@ def test_every_cell_of_an_evaluation(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "--model stands for one model" in found["runs"][-1]["unchecked"][0]
 
 
+OTHERS = {
+    "minimum": [
+        "attack",
+        *["--minimum", "--passes", "80", "--norm", "l2", "--model", "bundled:mnist-clean"],
+        *WORDS[:4],
+    ],
+    "certify": [*ATTACK, "--certify", "0.2"],
+    "judge": [*ATTACK, "--judge", "bundled:mnist-pgd"],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "act", "sentence"),
+    [
+        ("minimum", "adversarial.safetensors", scaled(0.5), "have another distance than was recorded"),
+        ("minimum", "results.parquet", columns(success=lambda value: False), "recorded as standing are broken"),
+        ("certify", "certificates.parquet", columns(verdict=lambda value: "certified"), "that the attack has broken"),
+        ("certify", "certificates.parquet", columns(verdict=lambda value: "broken"), "broken without an example"),
+        ("judge", "judges.parquet", columns(adversarial_prediction=lambda value: (value + 1) % 10), "another class"),
+    ],
+)  # fmt: skip
+def test_other_kinds_of_folders(
+    kind: str, name: str, act: Callable[[Path], None], sentence: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert run([*OTHERS[kind], "--out", str(tmp_path / "run")]) == 0
+    capsys.readouterr()
+    code, found = check(tmp_path / "run", capsys)
+    assert (code, found["runs"][0]["findings"], found["runs"][0]["unchecked"]) == (0, [], [])
+    change(tmp_path / "run", name, act)
+    code, found = check(tmp_path / "run", capsys)
+    assert code == 1
+    assert any(sentence in one for one in found["runs"][0]["findings"]), found
+
+
 def test_a_stopped_run_and_one_of_old(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = yaml.safe_load((folder / "config.yaml").read_text())
     stopped = open_run(tmp_path / "stopped", config, resume=False)
@@ -177,7 +221,7 @@ def test_what_is_no_folder_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_rounding_is_no_fault(folder: Path) -> None:
-    from adrgd.attacks.check import check_examples
+    from adrgd.attacks.checking import check_examples
     from adrgd.attacks.threat import Threat
     from adrgd.data import load_data
 

@@ -75,6 +75,12 @@ def test_damaged_images_are_counted_and_named(tmp_path: Path, capsys: pytest.Cap
         (["--device", "abacus"], "abacus"),
         (["--data", "magic"], "magic"),
         (["--resume"], "--out"),
+        (["--task", "segmentation"], "use `adrgd attack --task segmentation`"),
+        (["--eps"], "expected --eps"),
+        (["--mask", "nowhere.npy"], "nowhere.npy"),
+        (["--patch", "99"], "from 1 to 28, found 99"),
+        (["--patch", "2", "--peers", "foolbox:LinfPGD"], "know no patch"),
+        (["--norm", "l0", "--eps", "900"], "from 1 to 784, found 900"),
     ],
 )
 def test_bad_usage_is_one_line(
@@ -113,3 +119,14 @@ def test_step_rules_and_one_target_class(tmp_path: Path, capsys: pytest.CaptureF
     found = [next(iter(files)).read_text() for files in settings]
     assert "step=Steepest(" in found[0]
     assert any("step=Momentum(" in file.read_text() for file in (tmp_path / "run" / "cells").glob("*/config.yaml"))
+
+
+def test_a_patch_and_a_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*BASE, "--patch", "5", "--solvers", "pgd", "--noise-points", "0", "--judge", "bundled:mnist-clean"]
+    assert run([*words, "--task", "binary", "--out", str(tmp_path / "no")]) != 0
+    capsys.readouterr()
+    assert run([*words, "--out", str(tmp_path / "run")]) == 0
+    text = capsys.readouterr().out
+    assert "a square of 5" in text
+    assert "bundled:mnist-clean" in text
+    assert run(["check", str(tmp_path / "run")]) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -68,7 +67,7 @@ class Case:
             DataError: images leave the range, or labels are not classes of the model.
             ModelError: the logits are not finite, or not (B, C).
         """
-        clean = _in_range(images, threat)
+        clean = in_range(images, threat)
         logits = finite_logits(judge or model, clean)
         check_classes(labels, logits.shape[1])
         target = threat.targets(labels, logits, index, seed)
@@ -96,6 +95,14 @@ class Case:
         """The logits (B, C) of x that decide which images are broken."""
         goal, targeted = self.goal, self.target is not None
         return finite_logits(lambda x: asked(self.judge or self.model, x, goal, targeted=targeted), x)
+
+    def verdict(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What `judged` returns, and in how many of a random model's draws (B,) each x is broken."""
+        if self.judge is None:
+            return self.judged(x), None
+        each = self.each(self.judge, x)
+        wrong = torch.stack([self.broken(logits.argmax(1)) for logits in each]).sum(0)
+        return finite_logits(lambda x: each.mean(0), x), wrong
 
     def answer(self, x: Tensor, rows: Tensor) -> Tensor:
         """The logits (N, C) of points x (N, ...) that belong to the images at `rows`, as an attack searches by them."""
@@ -152,14 +159,18 @@ def finite_logits(model: Network, x: Tensor) -> Tensor:
     return logits
 
 
-def _in_range(images: Tensor, threat: Threat) -> Tensor:
+def in_range(images: Tensor, threat: Threat) -> Tensor:
+    """Images put exactly inside the threat's range, if it has one.
+
+    Raises:
+        DataError: they leave it by more than rounding, or are no finite numbers.
+    """
     if not images.numel():
         return images
+    if (wrong := ~images.flatten(1).isfinite().all(1)).any():
+        raise DataError(f"images must be finite numbers, found NaN or infinite ones in row {int(wrong.nonzero()[0])}")
     low, high = float(images.min()), float(images.max())
-    if threat.range is None:
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise DataError(f"images must be finite numbers, found values from {low:g} to {high:g}; correct them")
-    elif not (threat.range[0] - 1e-6 <= low and high <= threat.range[1] + 1e-6):  # NaN fails too
+    if threat.range is not None and not (threat.range[0] - 1e-6 <= low and high <= threat.range[1] + 1e-6):
         raise DataError(
             f"images must lie in [{threat.range[0]:g}, {threat.range[1]:g}], found values from {low:g} to {high:g}; "
             "rescale them, and put any normalisation inside the model"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from adrgd.attacks.best import Best
-from adrgd.attacks.case import Case, finite_logits
+from adrgd.attacks.case import Case
 from adrgd.attacks.ensemble.standard import NAME, Standard, run_standard
 from adrgd.attacks.masked import say_masked
 from adrgd.attacks.prepare import prepared
@@ -192,7 +192,7 @@ def attack_batch(
         _run_waves(case, attack.solver, attack, best)
 
     adversarial = best.x
-    checked, wrong_draws = _judged(case, adversarial)
+    checked, wrong_draws = case.verdict(adversarial)
     prediction = checked.argmax(1)
     if not threat.around(clean).bind(clean).contains(adversarial).all():
         raise AdrgdError("an adversarial input left its ball or box; this is a defect of adrgd, please report it")
@@ -216,15 +216,6 @@ def attack_batch(
         recorded_success=_recorded(case, best), no_gradient=no_gradient, wrong_draws=wrong_draws,
         certified=best.certified,
     )  # fmt: skip
-
-
-def _judged(case: Case, x: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The logits (B, C) of what was found, and in how many of a random model's draws (B,) it is broken."""
-    if case.judge is None:
-        return case.judged(x), None
-    each = case.each(case.judge, x)
-    wrong = torch.stack([case.broken(logits.argmax(1)) for logits in each]).sum(0)
-    return finite_logits(lambda x: each.mean(0), x), wrong
 
 
 def _recorded(case: Case, best: Best) -> Tensor | None:

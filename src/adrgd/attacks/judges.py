@@ -125,6 +125,8 @@ def transfer(
         >>> found["mnist-pgd"].broken.shape
         torch.Size([2, 8])
     """
+    if not models:
+        raise UsageError("expected at least one model to attack and to show what was found, found none; pass some")
     unknown = [name for name in sources or () if name not in models]
     if unknown:
         raise UsageError(f"expected sources among {', '.join(models)}, found {', '.join(unknown)}; correct them")

@@ -13,6 +13,7 @@ from torch import Tensor
 from adrgd.data.npz import read_array
 from adrgd.data.picture import decode_image
 from adrgd.domain import Domain, Masked
+from adrgd.domain.masked import as_mask
 from adrgd.errors import DataError, DomainError
 
 
@@ -26,7 +27,7 @@ def masked(domain: Domain, mask: Any, x: Tensor) -> Domain:
         DataError: the file cannot be read.
         DomainError: it has another shape, or leaves nothing to change.
     """
-    free = _read(str(mask)) if isinstance(mask, str | Path) else torch.as_tensor(mask) != 0
+    free = _read(str(mask)) if isinstance(mask, str | Path) else as_mask(mask)
     try:
         free = free.broadcast_to(x.shape[1:])
     except RuntimeError:

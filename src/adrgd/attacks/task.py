@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from adrgd.attacks.case import in_range
 from adrgd.attacks.threat import Threat
 from adrgd.errors import DataError, ModelError, UsageError
 from adrgd.given import as_images, as_solver
@@ -55,6 +56,8 @@ class TaskAttack:
             raise UsageError(
                 f"expected one of the tasks {', '.join(KINDS)}, found {self.task!r}; an Attack takes classes"
             )
+        if not isinstance(self.threat, Threat):
+            raise UsageError(f"threat must be a Threat such as Threat(eps=8/255), found {self.threat!r}; correct it")
         settle(self, steps=as_count, restarts=as_count, seed=as_integer, stop_at_success=as_flag)
         object.__setattr__(self, "solver", as_solver(self.solver))
         if self.threat.target is not None:
@@ -117,9 +120,9 @@ def attack_task(
     """
     began, kind, x = time.perf_counter(), KINDS[attack.task], as_images(images)
     network = Answer(model)
-    labels = torch.as_tensor(labels).to(x.device)
+    labels = _as_numbers(labels).to(x.device)
     index = torch.arange(len(x)) if index is None else index
-    clean = attack.threat.clip(x)
+    clean = in_range(x, attack.threat)
     with torch.no_grad():
         first = network(clean)
     _check(attack.task, first, labels)
@@ -169,6 +172,16 @@ class Answer(nn.Module):
         return torch.cat([row, row], 1) if row.shape[1] == 1 else row
 
 
+def _as_numbers(labels: Any) -> Tensor:
+    try:
+        found = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(f"labels must be numbers in the form of the task, found {type(labels).__name__}") from None
+    if found.is_floating_point() and not found.isfinite().all():
+        raise DataError("labels must be finite numbers, found NaN or infinite ones; correct them")
+    return found
+
+
 def _check(task: TaskName, answer: Tensor, labels: Tensor) -> None:
     shape, found = tuple(answer.shape), tuple(labels.shape)
     wanted: tuple[int, ...] = {
@@ -181,6 +194,8 @@ def _check(task: TaskName, answer: Tensor, labels: Tensor) -> None:
         raise ModelError(f"expected one number a row, found {shape}; pick one of them")
     if found != wanted:
         raise DataError(f"expected labels of shape {wanted} for {task} with outputs {shape}, found {found}")
+    if task == "multilabel" and not ((labels == 0) | (labels == 1)).all():
+        raise DataError(f"labels must be 0 or 1, found {labels[(labels != 0) & (labels != 1)][0].item():g}")
     if task == "segmentation":
         counted = labels[labels != IGNORED]
         if len(counted) and not (0 <= int(counted.min()) and int(counted.max()) < shape[1]):

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from adrgd.attacks.filling import filled, in_turn
 from adrgd.attacks.gating import gates_of
 from adrgd.attacks.progress import Advance, OnBatch
-from adrgd.attacks.run import fill, in_turn, left, spent, wilson
 from adrgd.attacks.run_folder import RunFolder
+from adrgd.attacks.summary import spent, wilson
 from adrgd.attacks.task import SHARE, Answer, TaskAttack, TaskResult, attack_task
 from adrgd.data import Images
 from adrgd.models.checks import check_model, probe
@@ -44,6 +45,7 @@ def run_task(
 
     Goes on where it was stopped, as `run_attack` does, and raises what it and `attack_task` raise.
     """
+    attack.threat.check(images.images)
     few = probe(images.images).to(device)
     answer = Answer(model, flat=True)
     check_model(answer, few)
@@ -53,9 +55,8 @@ def run_task(
         return attack_task(model, images, labels, attack, index=index)
 
     with RunFolder(out, config, resume=resume) as folder:
-        waiting = left(folder, images, batch_size)
-        work = in_turn(one, waiting, device)
-        table = fill(folder, work, len(images), sum(map(len, waiting)), advance, on_batch)
+        work = in_turn(one, device)
+        table = filled(folder, images, work, batch_size=batch_size, advance=advance, on_batch=on_batch)
         summary = summarise(table, folder.tensors(), images, attack) | spent(table, config, folder.path)
         summary |= folder.remarks() | seen
         folder.write_summary(summary)

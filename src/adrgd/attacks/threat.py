@@ -15,6 +15,7 @@ from adrgd.domain.protocol import Value
 from adrgd.errors import UsageError
 from adrgd.names import Norm
 from adrgd.rows import RowRandom
+from adrgd.settings import as_count, settle
 
 NO_BOX: dict[str, None] = {"lower": None, "upper": None}
 """What makes a `Threat` without a box."""
@@ -68,6 +69,8 @@ class Threat:
             raise UsageError(f"expected both ends of the range or neither, found {self.lower} and {self.upper}")
         if self.range is not None and not self.range[0] < self.range[1]:
             raise UsageError(f"expected lower < upper, found {self.lower} and {self.upper}")
+        if self.patch is not None:
+            settle(self, patch=as_count)
         if self.patch is not None and (self.norm != "linf" or self.range is None):
             raise UsageError("a patch needs the norm linf and a box; leave out the other norm, or the patch")
         target: Any = self.target
@@ -96,6 +99,16 @@ class Threat:
         patch = None if self.patch is None or box is None else Patch(x, self.patch, box, size)
         domain = patch or ball(self.norm, x, size, box)
         return domain if self.mask is None else masked(domain, self.mask, x)
+
+    def check(self, images: Tensor) -> None:
+        """See that changes of images (B, ...) can be searched for, before a run begins.
+
+        Raises:
+            DomainError: a mask or a patch does not fit, or more pixels may change than there are.
+            DataError: a mask cannot be read.
+        """
+        few = self.clip(images[:1])
+        self.around(few).bind(few)
 
     def settings(self) -> dict[str, Any]:
         """What a run's folder keeps of it."""

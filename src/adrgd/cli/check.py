@@ -20,7 +20,7 @@ from adrgd.runs.verify import Inspection, inspect, run_folders
 if TYPE_CHECKING:
     import torch
 
-    from adrgd.attacks.check import Examples
+    from adrgd.attacks.checking import Examples
 
 DESCRIPTION = "Check a run's folder: every file against its checksum, every adversarial example against model and data."
 
@@ -121,7 +121,9 @@ class _Loader:
 def _examples(report: Report, loaded: _Loader, advance: Callable[[int], None]) -> None:
     import torch
 
-    from adrgd.attacks.check import Subject, check_examples
+    from adrgd.attacks.checking import Subject, check_examples
+    from adrgd.attacks.checking.certificates import check_certificates
+    from adrgd.attacks.checking.judges import check_judges
 
     folder, options = report.inspection.path, loaded.options
     try:
@@ -134,7 +136,9 @@ def _examples(report: Report, loaded: _Loader, advance: Callable[[int], None]) -
                 f"--model stands for one model, but the run has several ({', '.join(sorted(loaded.named))})"
             )
         spec = options.model or subject.model
-        images = loaded.data(options.data or subject.data, limit=subject.limit, offset=subject.offset)
+        images = loaded.data(
+            options.data or subject.data, limit=subject.limit, offset=subject.offset, task=subject.form
+        )
         single, double = subject.judged(lambda name: loaded.model(name, torch.float32), spec), None
         try:
             double = subject.judged(lambda name: loaded.model(name, torch.float64), spec)
@@ -142,7 +146,10 @@ def _examples(report: Report, loaded: _Loader, advance: Callable[[int], None]) -
         except (AdrgdError, RuntimeError) as error:
             double = None
             report.unchecked.append(f"the model cannot be run in float64 ({str(error).splitlines()[0]})")
-        report.examples = check_examples(folder, subject.threat, images, single, double, advance)
+        found = check_examples(folder, subject.threat, images, single, double, advance, subject.task)
+        report.examples = found
+        check_certificates(folder, subject.threat, images, single, found)
+        check_judges(folder, lambda name: loaded.model(name, torch.float32), found)
     except AdrgdError as error:
         report.unchecked.append(f"its examples were not looked at: {error}")
 

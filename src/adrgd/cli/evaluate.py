@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from adrgd import __version__
-from adrgd.cli.attack.subject import passing
+from adrgd.cli.attack.subject import of_mask, passing
 from adrgd.cli.flags import flags
 from adrgd.cli.folders import Run
 from adrgd.cli.options import class_or_rule, cli, positive, usable_device
 from adrgd.errors import UsageError
-from adrgd.names import BoxName, Norm
+from adrgd.names import BoxName, Norm, TaskName
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,12 +44,19 @@ class Options:
     data: str
     """bundled:mnist; FOLDER after mnist:, cifar10:, cifar100:, svhn:, imagenet:, folder: or hf-datasets:, FILE after
     npz: or pt:, either after parquet: or webdataset:"""
-    eps: tuple[float, ...]
+    eps: tuple[float, ...] = ()
     """The largest perturbations."""
+    task: TaskName = "classification"
+    """What the models answer with: classes, or binary for one logit; `adrgd attack --task` has the others."""
     norm: Norm = "linf"
     """How the size of a perturbation is measured; l0 counts the pixels that change."""
     box: BoxName = "data"
     """data: perturbed images stay in [0, 1]; none: the ball alone bounds them, and they may leave it."""
+    mask: str | None = field(default=None, metadata={"metavar": "FILE"})
+    """Only these pixels may change: a .npy array or a picture, zero where nothing may. Peers know no masks."""
+    patch: int | None = field(default=None, metadata={"metavar": "SIDE"})
+    """Only one square of so many pixels may change, its place free in each image; --eps is the whole range then, unless
+    given. Peers know no patches."""
     solvers: tuple[str, ...] = ("graduated", "pgd")
     """Solvers of `adrgd list`; each may have ?steps=N&restarts=N&loss=NAME&step=RULE of its own."""
     peers: tuple[str, ...] = ()
@@ -72,6 +79,8 @@ class Options:
     """For random models: everybody attacks the mean over so many draws, each of which costs its passes."""
     eot_judge: int = 100
     """Fresh draws, over which the mean says which images are broken."""
+    judge: tuple[str, ...] = ()
+    """Other models that what every attack has found is shown to; they are not attacked."""
     certify: float | None = None
     """Seconds for each image that stands against all attacks at a radius, to prove that nothing in its ball breaks it
     (linf, l2 and l1)."""
@@ -106,14 +115,24 @@ def evaluate(options: Options) -> int:
     from adrgd.attacks.ray_workers import RayWorkers
     from adrgd.data import load_data
 
+    if options.task not in ("classification", "binary"):
+        raise UsageError(
+            f"adrgd evaluate compares attacks on classes; for one on {options.task} use "
+            f"`adrgd attack --task {options.task}`"
+        )
+    eps = options.eps or ((1.0,) if options.patch is not None else ())
+    if not eps:
+        raise UsageError("expected --eps, one largest perturbation or several")
     run = options.run
     run.begin()
     positive(options.batch_size, "batch-size")
     device = usable_device(run.device)
     entrants = _entrants(options)
-    images = load_data(options.data, limit=options.limit, offset=options.offset)
-    loaded = {spec: _load(spec, device, tuple(images.images.shape[1:]), options.trust) for spec in options.models}
-    models = {spec: passing(model, options.straight_through) for spec, model in loaded.items()}
+    images = load_data(options.data, limit=options.limit, offset=options.offset, task=options.task)
+    specs, judging = options.models, tuple(dict.fromkeys(options.judge))
+    shape = tuple(images.images.shape[1:])
+    loaded = {spec: _load(spec, device, shape, options.trust) for spec in dict.fromkeys(specs + judging)}
+    models = {spec: passing(loaded[spec], options.straight_through) for spec in specs}
     out = run.folder("evaluate")
 
     def workers(spec: str) -> RayWorkers:
@@ -123,13 +142,14 @@ def evaluate(options: Options) -> int:
 
     def work(bar: Progress) -> dict[str, Any]:
         each = len(entrants) + (options.certify is not None)
-        task = bar.add_task("evaluating", total=len(images) * len(models) * len(options.eps) * each)
+        task = bar.add_task("evaluating", total=len(images) * len(models) * len(eps) * each)
         return run_matrix(
-            {spec: model.module for spec, model in models.items()}, images, entrants, out, eps=options.eps,
+            {spec: model.module for spec, model in models.items()}, images, entrants, out, eps=eps,
             norm=options.norm, target=class_or_rule(options.targeted), box=options.box, seed=run.seed, device=device,
             batch_size=options.batch_size, config=_config(options), resume=run.resume,
             require_gates=options.require_gates, workers=None if options.ray is None else workers,
             eot=options.eot, eot_judge=positive(options.eot_judge, "eot-judge"), certify=options.certify,
+            mask=options.mask, patch=options.patch, judges={spec: loaded[spec].module for spec in judging},
             advance=lambda what, count: bar.update(task, advance=count, description=what),
         )  # fmt: skip
 
@@ -165,18 +185,23 @@ def _load(spec: str, device: str, shape: tuple[int, ...], trust: bool) -> Model:
 
 def _config(options: Options) -> dict[str, Any]:
     """What all cells share, besides what `run_matrix` is told; each cell adds its own."""
-    through = {"straight_through": list(options.straight_through)} if options.straight_through else {}
-    return {"adrgd": __version__, "data": options.data, "limit": options.limit, "offset": options.offset, **through}
+    return {
+        "adrgd": __version__, "data": options.data, "limit": options.limit, "offset": options.offset,
+        **({"straight_through": list(options.straight_through)} if options.straight_through else {}),
+        **of_mask(options.mask),
+    }  # fmt: skip
 
 
 def _shown(summary: dict[str, Any]) -> list[RenderableType]:
-    from adrgd.attacks.matrix.tables import seen, tables, where
+    from adrgd.attacks.matrix.tables import seen, shown, tables, where
 
     found = zip(tables(summary), summary["unions"], strict=True)
     parts: list[RenderableType] = []
     for one, union in found:
         parts += [_table(one, _clean(summary, union)), *_known(summary, union)]
     parts += [summary["box_sentence"]] if "box_sentence" in summary else []
+    others = shown(summary)
+    parts += [_plain(others)] if others is not None else []
     signs = seen(summary)
     parts.append(f"indicators of attack failure: {len(signs)} of {len(summary['indicators'])} checks")
     parts += [f"  {name} ({place}): {words}" for name, place, words in signs]
@@ -219,6 +244,19 @@ def _table(one: Matrix, clean: float) -> Table:
         passes = f"{float(forward) + float(backward):.0f}" if forward else ""
         right = robust or f"{1 - float(broken):.4f}"
         table.add_row(attack, broken, interval, right, _bar(float(right)), passes, seconds)
+    return table
+
+
+def _plain(one: Matrix) -> Table:
+    """A table of words and numbers as they are."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=one.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(one.header):
+        table.add_column(name, justify="left" if place < 2 else "right", overflow="fold")
+    for row in one.rows:
+        table.add_row(*row)
     return table
 
 

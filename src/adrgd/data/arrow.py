@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from adrgd.data.columns import Columns, find_columns, read_rows
 from adrgd.data.images import Raw, Span
 from adrgd.data.picture import Form
+from adrgd.data.table import Headings, find_columns, read_rows
 from adrgd.errors import DataError, UsageError
 from adrgd.files import limits, reading
 
@@ -73,7 +73,7 @@ def _inner(place: Path, entry: Any) -> Path:
     return place / name
 
 
-def _rows(files: list[Path], columns: Columns, span: Span) -> Iterator[tuple[str, Any, Any]]:
+def _rows(files: list[Path], columns: Headings, span: Span) -> Iterator[tuple[str, Any, Any]]:
     """Rows of the span, batch by batch. An end before the first of them is found by `within`."""
     at, held, met = 0, 0, False
     stop = None if span.limit is None else span.offset + span.limit

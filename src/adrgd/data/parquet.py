@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adrgd.data.columns import find_columns, read_rows
 from adrgd.data.images import Raw, Span
 from adrgd.data.picture import Form
+from adrgd.data.table import find_columns, read_rows
 from adrgd.errors import DataError, UsageError
 from adrgd.files import limits, reading
 

@@ -19,24 +19,27 @@ WIDER = 4.0  # than its scale is the noise of a ball that a box cuts: there a ch
 TOLERANCE = 1e-6  # how far outside its box a centre may lie before it is an error; up to there it is clipped
 
 
-def as_eps(given: object) -> Any:
+def as_eps(given: object, name: str = "eps") -> Any:
     """A radius as a number, or as a tensor of one a row: "8/255", lists, and numbers and arrays of other libraries too.
 
     Raises:
         DomainError: it is no number and no fraction.
     """
+    wrong = f"expected a number or a fraction such as 8/255 as {name}, found {given!r}"
+    if isinstance(given, bool):
+        raise DomainError(wrong)
     if isinstance(given, str):
         try:
             return float(Fraction(given.replace(" ", "")))
         except (ValueError, ZeroDivisionError):
-            raise DomainError(f"expected a number or a fraction such as 8/255 as eps, found {given!r}") from None
+            raise DomainError(wrong) from None
     single: Any = given
     if hasattr(single, "__float__") and getattr(single, "ndim", 0) == 0:
         return float(single)
     try:
         found = given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError):
-        raise DomainError(f"expected a number or a fraction such as 8/255 as eps, found {given!r}") from None
+        raise DomainError(wrong) from None
     return found.item() if found.numel() == 1 else found
 
 
@@ -94,8 +97,8 @@ class BoundBall(ABC):
         return x
 
 
-def ball_as_given(centre: Any, eps: Any, box: Any) -> dict[str, Any]:
-    """A ball's description in the forms it comes in: arrays, fractions, a pair of bounds."""
+def ball_as_given(centre: Any, eps: Any, box: Any, name: str = "eps") -> dict[str, Any]:
+    """A ball's description in the forms it comes in: arrays, fractions, a pair of bounds; `name` is that of eps."""
     if not isinstance(centre, Tensor):
         try:
             centre = torch.as_tensor(centre)
@@ -107,7 +110,7 @@ def ball_as_given(centre: Any, eps: Any, box: Any) -> dict[str, Any]:
         box = Box(*box)
     if box is not None and not isinstance(box, Box):
         raise DomainError(f"the ball's box must be a Box such as Box(0, 1), found {box!r}; correct it")
-    return {"centre": centre, "eps": as_eps(eps), "box": box}
+    return {"centre": centre, "eps": as_eps(eps, name), "box": box}
 
 
 def ball(centre: Tensor, eps: Value, box: Box | None, x: Tensor) -> tuple[Tensor, Tensor, BoundBox | None]:
@@ -117,7 +120,10 @@ def ball(centre: Tensor, eps: Value, box: Box | None, x: Tensor) -> tuple[Tensor
     middle = fit(centre, x, "the ball's centre").to(x)
     radius = torch.as_tensor(eps, dtype=torch.float64, device=x.device)
     if radius.dim() > 1 or (radius.dim() == 1 and len(radius) != len(x)):
-        raise DomainError(f"eps has shape {tuple(radius.shape)}; expected one number, or one for each of {len(x)} rows")
+        raise DomainError(
+            f"eps has shape {tuple(radius.shape)}; expected one number, or one for each of {len(x)} rows"
+            + ("; one for each channel or pixel is what LinfBall takes" if radius.dim() > 1 else "")
+        )
     radius = radius.expand(len(x))
     if not ((radius > 0) & radius.isfinite()).all():
         worst = radius[~((radius > 0) & radius.isfinite())][0].item()

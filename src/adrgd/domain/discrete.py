@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from adrgd.domain.box import BoundBox, Box
+from adrgd.domain.linf import LinfBall
 from adrgd.domain.nearest import nearest
 from adrgd.domain.polytope import BoundPolytope, Polytope
-from adrgd.domain.programs import Array, NoPointError, Program
 from adrgd.errors import DomainError
-from adrgd.rows import RowRandom, Shared, column
+from adrgd.linear_program import Array, NoPointError, Program
+from adrgd.rows import Common, RowRandom, column
 
 NEAR = 1e-9  # how far from a whole number a bound may lie and still count as one
 
@@ -29,28 +30,26 @@ class Discrete:
     """The points of `domain` whose numbers at `whole` are whole, and in each of whose groups one number is 1, others 0.
 
     Attributes:
-        domain: a Box, or a Polytope, for rows of n numbers (of any shape, flattened).
+        domain: a Box, a LinfBall, or a Polytope with a box, for rows of n numbers (of any shape, flattened).
         whole: positions of numbers that are to be whole; or n truth values.
         groups: positions of each category's numbers, one of which is 1.
     """
 
-    domain: Box | Polytope
+    domain: Box | LinfBall | Polytope
     whole: Any = ()
     groups: Sequence[Sequence[int]] = ()
 
     def bind(self, x: Tensor) -> BoundDiscrete:
         count = x[0].numel()
         whole = torch.zeros(count, dtype=torch.bool)
-        given = torch.as_tensor(self.whole)
-        at = (given.nonzero()[:, 0] if given.dtype == torch.bool and len(given) == count else given).long().flatten()
-        groups = [[int(k) for k in group] for group in self.groups]
+        at, groups = _positions(self.whole, count), [_positions(group, count) for group in _listed(self.groups)]
         together = [k for group in groups for k in group]
-        if wrong := [k for k in [*at.tolist(), *together] if not 0 <= k < count]:
+        if wrong := [k for k in [*at, *together] if not 0 <= k < count]:
             raise DomainError(f"expected positions from 0 to {count - 1} of whole numbers and groups, found {wrong[0]}")
         if len(set(together)) < len(together) or any(len(group) < 2 for group in groups):
             raise DomainError("expected groups of two numbers at least, none in two of them; correct the groups")
         whole[at], whole[together] = True, True
-        inner = _tightened(self.domain, whole, together, x)
+        inner = _tightened(_boxed(self.domain, x), whole, together, x)
         if isinstance(inner, Polytope):
             inner = _summed(inner, groups, count)
         relaxed = inner.bind(x)
@@ -59,7 +58,7 @@ class Discrete:
         for group in groups:
             if (high[:, group] < 1).all(1).any() or (low[:, group] > 0).sum(1).gt(1).any():
                 raise DomainError(f"the bounds of group {group} leave no value of 1 with all others 0; widen them")
-        found = BoundDiscrete(relaxed, Shared(whole.to(x.device)), Shared(groups), x.detach())
+        found = BoundDiscrete(relaxed, Common(whole.to(x.device)), Common(groups), x.detach())
         return found if isinstance(relaxed, BoundBox) else replace(found, start=found.least(x))
 
 
@@ -73,8 +72,8 @@ class BoundDiscrete:
     """
 
     relaxed: BoundBox | BoundPolytope
-    whole: Shared[Tensor]
-    groups: Shared[list[list[int]]]
+    whole: Common[Tensor]
+    groups: Common[list[list[int]]]
     start: Tensor
 
     @property
@@ -199,13 +198,45 @@ def _row(inner: BoundPolytope, k: int) -> BoundPolytope:
     return replace(inner, box=box, inside=inner.inside[part])
 
 
+def _listed(groups: Any) -> list[Any]:
+    if isinstance(groups, str) or not hasattr(groups, "__iter__"):
+        raise DomainError(f"expected groups as lists of positions, found {groups!r}; pass [[1, 2], [3, 4]]")
+    return list(groups)
+
+
+def _positions(given: Any, count: int) -> list[int]:
+    """Positions, from whole numbers or from `count` truth values.
+
+    Raises:
+        DomainError: they are something else.
+    """
+    wrong = f"expected positions as whole numbers, found {given!r}; pass a list of them"
+    try:
+        found = torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError):
+        raise DomainError(wrong) from None
+    if found.dtype == torch.bool and found.shape == (count,):
+        return found.nonzero()[:, 0].tolist()
+    if found.dim() != 1 or found.dtype == torch.bool or (found % 1 != 0).any():
+        raise DomainError(wrong)
+    return found.long().tolist()
+
+
+def _boxed(domain: Any, x: Tensor) -> Any:
+    """A ball in the largest norm is a box."""
+    if not isinstance(domain, LinfBall):
+        return domain
+    bound = domain.bind(x)
+    return Box(bound.low, bound.high)
+
+
 def _tightened(domain: Any, whole: Tensor, together: list[int], x: Tensor) -> Box | Polytope:
     """The same domain with whole numbers as the bounds of whole numbers, and 0 and 1 as those of groups."""
-    box = domain if isinstance(domain, Box) else getattr(domain, "box", None)
+    box = domain if isinstance(domain, Box) else domain.box if isinstance(domain, Polytope) else None
     if not isinstance(box, Box):
         raise DomainError(
-            f"whole numbers and categories need a Box, or a Polytope with one, found {type(domain).__name__}; give "
-            "the numbers lower and upper bounds"
+            "whole numbers and categories need a Box, a LinfBall, or a Polytope with a Box, found "
+            f"{type(domain).__name__}; give the numbers lower and upper bounds"
         )
     bound = Box(box.lower, box.upper).bind(x.double())
     low, high = bound.low.flatten(1).clone(), bound.high.flatten(1).clone()

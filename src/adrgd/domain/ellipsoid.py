@@ -11,7 +11,7 @@ from torch import Tensor
 from adrgd.domain.ball import Ball, BoundBall
 from adrgd.domain.box import BoundBox
 from adrgd.errors import DomainError
-from adrgd.rows import RowRandom, Shared, column, norm
+from adrgd.rows import Common, RowRandom, column, norm
 
 HALVINGS = 60
 NEWTON = 100  # steps at most towards the multiplier of the ellipsoid alone
@@ -33,7 +33,7 @@ class Ellipsoid(Ball):
     def bind(self, x: Tensor) -> BoundEllipsoid:
         centre, eps, box = self.fitted(x)
         axes, variances = _axes(self.covariance, x)
-        return BoundEllipsoid(centre, eps, box, Shared(axes), Shared(variances))
+        return BoundEllipsoid(centre, eps, box, Common(axes), Common(variances))
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class BoundEllipsoid(BoundBall):
         variances: (n,) along them.
     """
 
-    axes: Shared[Tensor | None]
-    variances: Shared[Tensor]
+    axes: Common[Tensor | None]
+    variances: Common[Tensor]
 
     @property
     def scale(self) -> Tensor:

@@ -31,7 +31,7 @@ class L0Ball:
     pixels: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in ball_as_given(self.centre, self.k, self.box).items():
+        for name, value in ball_as_given(self.centre, self.k, self.box, "k").items():
             object.__setattr__(self, {"eps": "k"}.get(name, name), value)
 
     def bind(self, x: Tensor) -> BoundL0Ball:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,23 @@ from adrgd.domain.polytope import BoundPolytope
 from adrgd.domain.protocol import BoundDomain, Domain, relaxed
 from adrgd.errors import DomainError
 from adrgd.rows import RowRandom
+
+
+def as_mask(given: Any) -> Tensor:
+    """What may change, as truth values, from truth values or numbers in any form: what is not zero may.
+
+    Raises:
+        DomainError: it is something else, or holds NaN.
+    """
+    try:
+        found = torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError):
+        raise DomainError(
+            f"a mask must be truth values or numbers, found {type(given).__name__}; pass an array or a tensor"
+        ) from None
+    if found.is_floating_point() and found.isnan().any():
+        raise DomainError("the mask holds NaN; expected numbers, 0 where nothing may change")
+    return found != 0
 
 
 @dataclass(frozen=True)
@@ -29,9 +47,12 @@ class Masked:
     mask: Tensor
     held: Tensor
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mask", as_mask(self.mask))
+
     def bind(self, x: Tensor) -> BoundMasked:
         try:
-            free = (self.mask.to(x.device) != 0).broadcast_to(x.shape)
+            free = self.mask.to(x.device).broadcast_to(x.shape)
             held = self.held.to(x).broadcast_to(x.shape)
         except RuntimeError:
             raise DomainError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
@@ -41,8 +42,11 @@ class Patch:
         if x.dim() != 4:
             raise DomainError(f"expected images (B, channels, height, width) for a patch, found shape {tuple(x.shape)}")
         most = min(x.shape[2:])
-        if isinstance(self.side, bool) or self.side != int(self.side) or not 1 <= self.side <= most:
-            raise DomainError(f"expected the side of a patch to be a whole number from 1 to {most}, found {self.side}")
+        whole = isinstance(self.side, Real) and not isinstance(self.side, bool) and self.side % 1 == 0
+        if not whole or not 1 <= self.side <= most:
+            raise DomainError(
+                f"expected the side of a patch to be a whole number from 1 to {most}, found {self.side!r}"
+            )
         centre, _, box = ball(self.centre, 1.0, self.box, x)
         if box is None:
             raise DomainError("expected a box around the numbers that may change; give Patch one")

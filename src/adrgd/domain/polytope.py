@@ -11,9 +11,9 @@ from torch import Tensor
 
 from adrgd.domain.box import BoundBox, Box
 from adrgd.domain.nearest import Linear, nearest
-from adrgd.domain.programs import Array, NoBoundError, NoPointError, Program
 from adrgd.errors import DomainError
-from adrgd.rows import RowRandom, Shared, column
+from adrgd.linear_program import Array, NoBoundError, NoPointError, Program
+from adrgd.rows import Common, RowRandom, column
 
 SLACK = 32  # units in the last place, of a rule's own size, by which a point may miss it
 WALK = 64  # moves of a random point
@@ -50,7 +50,7 @@ class Polytope:
         size = torch.maximum(low.abs(), high.abs()).amax(0)
         linear, unit = _scaled(rules, equal, size.cpu())
         linear = Linear(*(part.to(x.device) for part in vars(linear).values()))
-        bound = BoundPolytope(box, inside.view_as(x), Shared(linear), Shared(unit.to(x.device)))
+        bound = BoundPolytope(box, inside.view_as(x), Common(linear), Common(unit.to(x.device)))
         middle = box.project(bound.inside.to(x))
         return bound if bound.contains(middle).all() else _refuse_thin(x)
 
@@ -67,8 +67,8 @@ class BoundPolytope:
 
     box: BoundBox
     inside: Tensor
-    rules: Shared[Linear]
-    unit: Shared[Tensor]
+    rules: Common[Linear]
+    unit: Common[Tensor]
 
     @property
     def scale(self) -> Tensor:

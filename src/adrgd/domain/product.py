@@ -12,7 +12,7 @@ from torch import Tensor
 
 from adrgd.domain.protocol import BoundDomain, Domain, relaxed
 from adrgd.errors import DomainError, UsageError
-from adrgd.rows import RowRandom, Shared
+from adrgd.rows import Common, RowRandom
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Product:
         if self.packing is None:
             raise DomainError("a Product is for several inputs: pass x0 as a dict or a tuple of tensors")
         bound = [domain.bind(part) for domain, part in zip(_parts(self.domains), self.packing.parts(x), strict=True)]
-        return BoundProduct(tuple(bound), Shared(self.packing))
+        return BoundProduct(tuple(bound), Common(self.packing))
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class BoundProduct:
     """Rows (B, n) whose pieces lie in these domains."""
 
     domains: tuple[BoundDomain, ...]
-    form: Shared[Packing]
+    form: Common[Packing]
 
     @property
     def relaxed(self) -> BoundDomain:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -20,8 +21,10 @@ class Simplex:
     total: float = 1.0
 
     def bind(self, x: Tensor) -> BoundSimplex:
-        if not 0 < self.total < float("inf"):
-            raise DomainError(f"the total of a simplex must be positive and finite, found {self.total:g}; correct it")
+        if not isinstance(self.total, Real) or not 0 < self.total < float("inf"):
+            raise DomainError(
+                f"the total of a simplex must be a positive, finite number, found {self.total!r}; correct it"
+            )
         if x[0].numel() < 2:
             raise DomainError("a simplex needs two coordinates at least, found one, which leaves nothing to change")
         return BoundSimplex(

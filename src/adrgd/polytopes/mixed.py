@@ -17,6 +17,7 @@ from torch import Tensor
 from adrgd.activations import PiecewiseLinear
 from adrgd.bounds.lines import Interval
 from adrgd.bounds.network import Network
+from adrgd.linear_program import Program
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,25 +148,12 @@ def _model(program: Expressions) -> Any:
         torch.cat([above, -torch.diag(program.least)], 1),
         torch.cat([torch.zeros(count, n, dtype=torch.float64), eye, -torch.diag(program.most)], 1),
     ])  # fmt: skip
-    infinity = torch.full((count,), highspy.kHighsInf, dtype=torch.float64)
-    zero, offset = torch.zeros_like(infinity), program.offset[:-1]
-    at = table.nonzero()
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = n + 2 * count, len(table)
-    lp.sense_, lp.offset_ = highspy.ObjSense.kMaximize, float(program.offset[-1])
-    lp.col_cost_ = torch.cat([program.rows[-1], zero]).numpy()
-    lp.col_lower_ = torch.cat([program.low, zero, zero]).numpy()
-    lp.col_upper_ = torch.cat([program.high, program.most, torch.ones_like(zero)]).numpy()
-    lp.row_lower_ = torch.cat([offset, -infinity, -infinity]).numpy()
-    lp.row_upper_ = torch.cat([infinity, offset - program.least, zero]).numpy()
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = _places(torch.searchsorted(at[:, 0].contiguous(), torch.arange(len(table) + 1)))
-    lp.a_matrix_.index_ = _places(at[:, 1])
-    lp.a_matrix_.value_ = table[at[:, 0], at[:, 1]].numpy()
-    kinds = highspy.HighsVarType
-    lp.integrality_ = [kinds.kContinuous] * (n + count) + [kinds.kInteger] * count
-    return lp
-
-
-def _places(values: Tensor) -> np.ndarray:
-    return values.numpy().astype(np.int32)
+    infinity = torch.full((count,), torch.inf, dtype=torch.float64)
+    zero, one, offset = torch.zeros_like(infinity), torch.ones_like(infinity), program.offset[:-1]
+    found = Program(
+        matrix=table.numpy(), least=torch.cat([offset, -infinity, -infinity]).numpy(),
+        most=torch.cat([infinity, offset - program.least, zero]).numpy(),
+        low=torch.cat([program.low, zero, zero]).numpy(), high=torch.cat([program.high, program.most, one]).numpy(),
+        whole=np.arange(n + 2 * count) >= n + count,
+    )  # fmt: skip
+    return found.model(torch.cat([program.rows[-1], zero]).numpy(), float(program.offset[-1]))

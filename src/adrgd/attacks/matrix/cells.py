@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +13,12 @@ from torch import nn
 
 from adrgd.attacks.batches import Batch, Workers, split
 from adrgd.attacks.case import Case
+from adrgd.attacks.filling import filled
 from adrgd.attacks.matrix.entrants import Entrant, Own
+from adrgd.attacks.matrix.judge import Checked
+from adrgd.attacks.progress import BatchDone
 from adrgd.attacks.run_folder import RunFolder
+from adrgd.attacks.summary import transferred
 from adrgd.attacks.threat import Threat
 from adrgd.data import Images
 from adrgd.defences.expected import Expected
@@ -61,8 +65,9 @@ def run_cell(
     notes: list[str],
     workers: Workers | None = None,
     eot_judge: int = 100,
-) -> dict[str, Any]:
-    """Attack all batches that are not finished yet, and return the columns of the whole cell.
+    judges: Mapping[str, nn.Module] | None = None,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Attack all batches that are not finished yet, and return the columns of the whole cell, and what judges say.
 
     Args:
         config: everything that decides the results; a folder with others is refused.
@@ -70,33 +75,36 @@ def run_cell(
         notes: takes what was found damaged, and set aside.
         workers: what works on the batches of our own solvers; this process unless given.
         eot_judge: see `case_of`.
+        judges: other models, by name, that what was found is shown to.
 
     Raises:
         RunFolderError: the folder is damaged or holds something else.
         Exception: whatever the attack raises; what was finished before stays.
     """
     with RunFolder(path, config, resume=True) as folder:
-        batches = split(images, batch_size)
-        waiting = [batch for batch in batches if not folder.done(batch.start)]
-        advance(sum(map(len, batches)) - sum(map(len, waiting)))
+        advance(sum(len(batch) for batch in split(images, batch_size) if folder.done(batch.start)))
 
         def case(batch: Batch) -> Case:
             return case_of(
                 model, batch, threat, loss=entrant.loss, seed=entrant.seed, device=device, eot_judge=eot_judge
             )
 
-        if workers is None or not isinstance(entrant, Own):
-            for batch in waiting:
-                folder.save(batch.start, entrant(case(batch)))
-                advance(len(batch))
-        else:
+        def work(waiting: Sequence[Batch]) -> Generator[tuple[Batch, Checked]]:
+            if workers is None or not isinstance(entrant, Own):
+                for batch in waiting:
+                    yield batch, entrant(case(batch))
+                return
             attack, inner = replace(entrant.attack, threat=threat), model
             if isinstance(model, Expected) and isinstance(model.model, nn.Module):
                 inner = model.model
             with closing(workers(inner, attack, waiting)) as results:
                 for batch, found in results:
-                    folder.save(batch.start, entrant.judged(case(batch), found.to(device)))
-                    advance(len(batch))
-        folder.merge()
+                    yield batch, entrant.judged(case(batch), found.to(device))
+
+        def told(done: BatchDone) -> None:
+            advance(len(done.result.index))
+
+        table = filled(folder, images, work, batch_size=batch_size, on_batch=told)
+        said = transferred(judges or {}, folder, images, table, batch_size, device)
         notes += folder.notes
-        return folder.results() | {"history": folder.tensors()["history"].numpy()}
+        return table | {"history": folder.tensors()["history"].numpy()}, said.get("judges", [])

@@ -13,7 +13,7 @@ from adrgd.attacks.matrix import indicators
 from adrgd.attacks.matrix.cells import Cell
 from adrgd.attacks.matrix.entrants import NOISE
 from adrgd.attacks.matrix.indicators import Array, Indicator
-from adrgd.attacks.run import summarise, wilson
+from adrgd.attacks.summary import summarise, wilson
 from adrgd.gates import Gating
 
 Columns = Mapping[str, Any]

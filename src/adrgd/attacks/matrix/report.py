@@ -10,7 +10,7 @@ import numpy as np
 
 from adrgd.attacks.matrix.cells import Cell
 from adrgd.attacks.matrix.figures import Columns, by_passes
-from adrgd.attacks.matrix.tables import LEGEND, known, known_words, markdown, seen, tables, where
+from adrgd.attacks.matrix.tables import LEGEND, known, known_words, markdown, seen, shown, tables, where
 from adrgd.page import chart, render
 from adrgd.runs import Run
 
@@ -29,6 +29,7 @@ def write_report(folder: Run, cells: Mapping[Cell, Columns], summary: dict[str, 
                 tables(summary), curves, [known(summary, union) for union in summary["unions"]], strict=True
             )
         ],
+        others=shown(summary),
         failures=[(where(failure), failure["reason"]) for failure in summary["failures"]],
         config=json.dumps(summary["config"], indent=2),
     )  # fmt: skip

@@ -75,6 +75,9 @@ def run_matrix(
     eot: int | None = None,
     eot_judge: int = 100,
     certify: float | None = None,
+    mask: str | None = None,
+    patch: int | None = None,
+    judges: Mapping[str, nn.Module] | None = None,
 ) -> dict[str, Any]:
     """Evaluate all models under all attacks at all radii, save everything under `out`, and return the summary.
 
@@ -94,6 +97,8 @@ def run_matrix(
         eot, eot_judge: of random models the mean over `eot` draws is attacked, by everybody, and the mean over
             `eot_judge` fresh ones is judged; see `adrgd.attacks.Attack`.
         certify: seconds for each image that stands against all attacks at a radius, to prove that nothing breaks it.
+        mask, patch: a file, and the side of a square; as in `Threat`. Peers know neither.
+        judges: other models, by name, that what every attack has found is shown to.
 
     Raises:
         UsageError: two of a name, nothing to do, or a request that one of our own solvers cannot carry out.
@@ -113,7 +118,12 @@ def run_matrix(
             for one in entrants
         ]
     boxed: dict[str, Any] = {} if box == "data" else {"box": box}
-    threats = [Threat(norm=norm, eps=value, target=target, **of_box(boxed)) for value in eps]
+    places: dict[str, Any] = {name: value for name, value in (("mask", mask), ("patch", patch)) if value is not None}
+    if places and any(isinstance(one, Peer) for one in entrants):
+        raise UsageError(f"attacks of other libraries know no {' and no '.join(places)}; leave out one or the other")
+    threats = [Threat(norm=norm, eps=value, target=target, **places, **of_box(boxed)) for value in eps]
+    for threat in threats:
+        threat.check(images.images)
     names = [entrant.name for entrant in entrants]
     for what, found in (("model", list(models)), ("eps", list(eps)), ("attack", names)):
         if len(set(found)) < len(found) or not found:
@@ -143,6 +153,7 @@ def run_matrix(
         "norm": norm,
         "target": target,
         **boxed,
+        **places,
         **({} if eot is None else {"eot": eot, "eot_judge": eot_judge}),
         "seed": seed,
         "batch_size": batch_size,
@@ -154,6 +165,7 @@ def run_matrix(
             session.enter_context(next(iter(helpers.values())).session())
         cells: dict[Cell, dict[str, Any]] = {}
         failures: list[dict[str, Any]] = []
+        shown: list[dict[str, Any]] = []
         for name, threat, entrant in product(models, threats, entrants):
             cell = Cell(name, threat.eps, entrant.name)
 
@@ -162,11 +174,13 @@ def run_matrix(
                     advance(str(cell), count)
 
             try:
-                cells[cell] = run_cell(
+                cells[cell], said = run_cell(
                     models[name], images, entrant, threat, out / "cells" / cell.folder, batch_size=batch_size,
                     config=shared | {"cell": asdict(cell), "settings": entrant.settings()}, device=device, advance=tell,
                     notes=folder.notes, workers=helpers.get(name), eot_judge=eot_judge,
+                    judges=judges,
                 )  # fmt: skip
+                shown += [asdict(cell) | {"judge": row.pop("model")} | row for row in said]
             except RunFolderError:
                 raise
             except Exception as error:
@@ -187,6 +201,8 @@ def run_matrix(
         }
         summary = _summary(cells, failures, gradients, gates, scales, images, out, shared | _lists(models, eps, names))
         summary["skipped"] = given - len(images)
+        if shown:
+            summary["judges"] = shown
         if certificates:
             summary["certificates"] = certificates
         summary |= folder.remarks()

@@ -38,6 +38,8 @@ def tables(summary: dict[str, Any]) -> list[Table]:
         config = summary["config"]
         goal = "untargeted" if config["target"] is None else f"target {config['target']}"
         goal += ", no box" if config.get("box") == "none" else ""
+        goal += f", a square of {config['patch']}" if "patch" in config else ""
+        goal += f", where {config['mask']} allows it" if "mask" in config else ""
         found.append(Table(f"{union['model']}, {config['norm']} eps {union['eps']:g}, {goal}", HEADER, rows))
     return found
 
@@ -82,6 +84,19 @@ def known_words(found: dict[str, Any]) -> str:
     return words
 
 
+def shown(summary: dict[str, Any]) -> Table | None:
+    """What other models say of what was found; None where there are none."""
+    rows: list[tuple[str, ...]] = [
+        (
+            where(row), row["judge"], f"{row['clean_accuracy']:.4f}", f"{row['success_rate']:.4f}",
+            _range(row["success_interval_95"]), f"{row['carried']} of {row['right_before']}",
+        )
+        for row in summary.get("judges", [])
+    ]  # fmt: skip
+    header = ("attack, model", "shown to", "right before", "broken", "95 %", "of those right before")
+    return Table("Shown to other models", header, rows) if rows else None
+
+
 def markdown(summary: dict[str, Any]) -> str:
     """The whole evaluation as a page of Markdown."""
     config = summary["config"]
@@ -90,11 +105,14 @@ def markdown(summary: dict[str, Any]) -> str:
         "# Evaluation", "",
         f"{summary['images']} images{data}, seed {config['seed']}. {LEGEND}{_unboxed(summary)}", "",
     ]  # fmt: skip
-    for table, union in zip(tables(summary), summary["unions"], strict=True):
-        lines += [f"## {table.title}", "", _line(table.header), _line(["---"] + ["---:"] * (len(table.header) - 1))]
-        lines += [*map(_line, table.rows), ""]
+    for place, union in zip(tables(summary), summary["unions"], strict=True):
+        lines += [f"## {place.title}", "", _line(place.header), _line(["---"] + ["---:"] * (len(place.header) - 1))]
+        lines += [*map(_line, place.rows), ""]
         found = known(summary, union)
         lines += [f"Certificates: {known_words(found)}.", ""] if found is not None else []
+    if (others := shown(summary)) is not None:
+        lines += [f"## {others.title}", "", _line(others.header), _line(["---"] * len(others.header))]
+        lines += [*map(_line, others.rows), ""]
     lines += ["## Indicators of attack failure", ""]
     signs = seen(summary)
     lines += [f"- **{name}** ({place}): {words}." for name, place, words in signs]

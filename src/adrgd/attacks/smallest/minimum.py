@@ -10,11 +10,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from adrgd.attacks.case import Case
 from adrgd.attacks.masked import say_masked
 from adrgd.attacks.prepare import prepared
 from adrgd.attacks.smallest.shrinking import least_passes, search
 from adrgd.attacks.sources import over
 from adrgd.attacks.threat import Threat
+from adrgd.defences.expected import passes_of
 from adrgd.errors import UsageError
 from adrgd.given import as_solver
 from adrgd.models.outputs import Output
@@ -23,6 +25,8 @@ from adrgd.objective import find_loss
 from adrgd.rows import column
 from adrgd.settings import as_count, as_integer, settle
 from adrgd.solvers import GraduatedADR, Solver
+
+LONGER = (1.05, 1.1, 1.2, 1.35, 1.5, 2.0)  # than a change of a random model's image is what follows it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,7 @@ class Minimum:
         target, mask: as in `Threat`.
         loss: a name from `adrgd.objective.LOSSES`.
         seed: of all randomness.
+        eot, eot_judge: as in `Attack`; `passes` counts those of every draw that is attacked.
     """
 
     norm: Norm = "l2"
@@ -50,16 +55,21 @@ class Minimum:
     mask: Any = None
     loss: str = "margin"
     seed: int = 0
+    eot: int | None = None
+    eot_judge: int = 100
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", self.threat.norm)
         object.__setattr__(self, "solver", as_solver(self.solver))
-        settle(self, passes=as_count, steps=as_count, seed=as_integer)
+        settle(self, passes=as_count, steps=as_count, seed=as_integer, eot_judge=as_count)
+        if self.eot is not None:
+            settle(self, eot=as_count)
         find_loss(self.loss, targeted=False)
-        if self.passes < (least := least_passes(self.steps)):
+        if self.passes < (least := least_passes(self.steps) * (self.eot or 1)):
+            draws = "" if self.eot is None else f" on {self.eot} draws"
             raise UsageError(
-                f"expected passes for one run of {self.steps} steps at least, that is {least}, found {self.passes}; "
-                "raise passes or lower steps"
+                f"expected passes for one run of {self.steps} steps{draws} at least, that is {least}, found "
+                f"{self.passes}; raise passes or lower steps"
             )
 
     @property
@@ -84,6 +94,7 @@ class Smallest:
         forward_passes, backward_passes: spent.
         seconds: the batch's wall time divided by its images.
         adversarial: (B, ...) the nearest broken inputs found; the clean image where none was.
+        wrong_draws: as in `AttackResult`.
     """
 
     index: Tensor
@@ -98,10 +109,12 @@ class Smallest:
     backward_passes: Tensor
     seconds: Tensor
     adversarial: Tensor
+    wrong_draws: Tensor | None = None
 
     def to(self, device: str) -> Self:
         """The same on another device."""
-        return replace(self, **{name: value.to(device) for name, value in vars(self).items()})
+        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
 
     def robust_accuracy(self, eps: float) -> float:
         """The share of images of which nothing broken was found within this radius."""
@@ -134,20 +147,42 @@ def smallest_changes(
         return every
     case = prepared(
         "smallest_changes", model, images, labels, minimum.threat, loss=minimum.loss, seed=minimum.seed, index=index,
-        output=output, check=check,
+        output=output, check=check, eot=minimum.eot, eot_judge=minimum.eot_judge,
     )  # fmt: skip
+    cost = passes_of(case.model)
     before = case.logits.argmax(1)
-    found = search(case, solver=minimum.solver, steps=minimum.steps, passes=minimum.passes, seed=minimum.seed)
-    after = case.judged(found.x).argmax(1)
+    found = search(case, solver=minimum.solver, steps=minimum.steps, passes=minimum.passes // cost, seed=minimum.seed)
+    logits, wrong_draws, x = confirmed(case, found.x)
+    after = logits.argmax(1)
     broken = case.broken(after)
     say_masked(~broken, found.moved, found.backwards)
-    x = torch.where(column(broken, found.x), found.x, case.clean)
+    x = torch.where(column(broken, x), x, case.clean)
     return Smallest(
         index=case.index, label=case.labels,
         target=torch.full_like(case.labels, -1) if case.target is None else case.target,
         clean_prediction=before, adversarial_prediction=torch.where(broken, after, before), success=broken,
         distance=torch.where(broken, case.threat.distance(x, case.clean), torch.inf), failed=found.failed,
-        forward_passes=found.forwards, backward_passes=found.backwards,
+        forward_passes=cost * found.forwards, backward_passes=cost * found.backwards,
         seconds=torch.full((len(x),), (time.perf_counter() - began) / max(1, len(x)), dtype=torch.float64),
-        adversarial=x,
+        adversarial=x, wrong_draws=wrong_draws,
     )  # fmt: skip
+
+
+def confirmed(case: Case, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+    """What judges points x (B, ...) of a random model: logits, wrong draws, and the points.
+
+    Draws that were attacked are easier to break than fresh ones: a change that the fresh ones deny is made longer.
+    """
+    logits, wrong = case.verdict(x)
+    moved = (x != case.clean).flatten(1).any(1)
+    for length in LONGER if case.judge is not None else ():
+        denied = moved & ~case.broken(logits.argmax(1))
+        if not denied.any():
+            break
+        longer = case.threat.clip(case.clean + length * (x - case.clean))
+        trial = torch.where(column(denied, x), longer, x)
+        found, count = case.verdict(trial)
+        broken = denied & case.broken(found.argmax(1))
+        x, logits = torch.where(column(broken, x), trial, x), torch.where(column(broken, found), found, logits)
+        wrong = count if wrong is None or count is None else torch.where(broken, count, wrong)
+    return logits, wrong, x

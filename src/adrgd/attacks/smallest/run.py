@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,22 @@ from torch import Tensor, nn
 
 from adrgd.attacks.batches import Workers, attackable
 from adrgd.attacks.export import check_export, export
+from adrgd.attacks.filling import filled, in_turn
 from adrgd.attacks.progress import Advance, OnBatch
 from adrgd.attacks.report import cards
-from adrgd.attacks.run import fill, in_turn, left, looked_at, spent
+from adrgd.attacks.run import looked_at
 from adrgd.attacks.run_folder import RunFolder
-from adrgd.attacks.smallest.minimum import Minimum, Smallest, smallest_changes
+from adrgd.attacks.smallest.minimum import LONGER, Minimum, Smallest, smallest_changes
 from adrgd.attacks.sources import as_images_of
+from adrgd.attacks.summary import drawn, spent, transferred, wilson
 from adrgd.data import Images
+from adrgd.defences.expected import Expected
 from adrgd.models.outputs import Logits
 from adrgd.names import Saved
 from adrgd.page import chart, render
 
 POINTS = 200  # of the curve
+LONGER_RULE = f"; a change that the fresh ones deny is made longer, up to {LONGER[-1]:g} times, until they do not"
 
 
 def run_minimum(
@@ -39,6 +44,7 @@ def run_minimum(
     advance: Advance | None = None,
     workers: Workers | None = None,
     require_gates: bool = False,
+    judges: Mapping[str, nn.Module] | None = None,
     save: Sequence[Saved] = (),
     on_batch: OnBatch | None = None,
 ) -> dict[str, Any]:
@@ -48,18 +54,21 @@ def run_minimum(
     """
     images = as_images_of(images)
     check_export(save, images, minimum.threat)
+    minimum.threat.check(images.images)
     model = Logits(model)
     given, images = len(images), attackable(images, minimum.target)
-    seen = looked_at(model, images, minimum.solver, device, require_gates=require_gates)
+    single = model if minimum.eot is None else Expected(model, 1, minimum.seed)
+    seen = looked_at(single, images, minimum.solver, device, require_gates=require_gates)
 
     def one(images: Tensor, labels: Tensor, index: Tensor) -> Smallest:
         return smallest_changes(model, images, labels, minimum, index=index, check=False)
 
+    work = in_turn(one, device) if workers is None else partial(workers, model, minimum)
     with RunFolder(out, config, resume=resume) as folder:
-        waiting = left(folder, images, batch_size)
-        work = in_turn(one, waiting, device) if workers is None else workers(model, minimum, waiting)
-        table = fill(folder, work, len(images), sum(map(len, waiting)), advance, on_batch)
+        table = filled(folder, images, work, batch_size=batch_size, advance=advance, on_batch=on_batch)
         summary = summarise(table, config, out=folder.path, skipped=given - len(images)) | folder.remarks() | seen
+        summary |= drawn(table, minimum.eot, minimum.eot_judge, LONGER_RULE)
+        summary |= transferred(judges or {}, folder, images, table, batch_size, device)
         summary |= export(
             save, folder, images, table, model, minimum.threat, eps=None, batch_size=batch_size, device=device
         )
@@ -74,7 +83,7 @@ def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipp
     Images that were broken to begin with have the distance 0 and count in the median, not in the mean. Where less than
     half of the images were broken there is no median.
     """
-    distance = table["distance"]
+    distance, found = table["distance"], int(table["success"].sum())
     moved = distance[np.isfinite(distance) & (distance > 0)]
     eps, share = curve(distance, counted=config["norm"] == "l0")
     median = float(np.median(distance))
@@ -82,7 +91,10 @@ def summarise(table: dict[str, Any], config: dict[str, Any], *, out: Path, skipp
         "images": len(distance),
         "skipped": skipped,
         "broken_already": int((distance == 0).sum()),
-        "found": int(table["success"].sum()),
+        "found": found,
+        "clean_accuracy": float((table["clean_prediction"] == table["label"]).mean()),
+        "success_rate": found / len(distance),
+        "success_interval_95": list(wilson(found, len(distance))),
         "median": median if np.isfinite(median) else None,
         "mean": float(moved.mean()) if len(moved) else None,
         "least": float(moved.min()) if len(moved) else None,

@@ -8,8 +8,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from adrgd.cli.attack.options import Options
-from adrgd.cli.attack.subject import refuse, shared, subject, target, workers, working
-from adrgd.cli.attack.table import rounded
+from adrgd.cli.attack.subject import loaded, refuse, shared, subject, target, workers, working
+from adrgd.cli.attack.table import judged, random, rounded
 from adrgd.cli.folders import figures
 from adrgd.cli.options import Chosen, positive, usable_device
 from adrgd.described import describe
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 NOT_HERE = {
     "eps": "the radius is what is looked for", "restarts": "it starts again by itself",
-    "keep_going": "it goes on by itself", "eot": "it takes fixed functions; attack a random model within an eps",
-    "eot_judge": "there is no --eot", "patch": "it measures the size of a change; a --mask holds a place",
-    "judge": "what breaks others is asked within an eps",
+    "keep_going": "it goes on by itself", "patch": "it measures the size of a change; a --mask holds a place",
     "certify": "a proof needs a radius", "steps": "runs are short, and as many as --passes pays for",
 }  # fmt: skip
 SHARES = 5  # of the curve, in the table
@@ -40,9 +38,10 @@ def minimum(options: Options, chosen: Chosen) -> int:
     device = usable_device(run.device)
     asked = Minimum(
         norm=options.norm, passes=positive(options.passes, "passes"), solver=solver, target=target(options),
-        mask=options.mask, loss=options.loss, seed=run.seed,
+        mask=options.mask, loss=options.loss, seed=run.seed, eot=options.eot, eot_judge=options.eot_judge,
     )  # fmt: skip
     model, images = subject(options, device)
+    judges = {spec: loaded(options, spec, images, device).module for spec in dict.fromkeys(options.judge)}
     out = run.folder(options.model.partition("?")[0], "minimum")
     config = _config(options, asked, describe(solver, options.solver), device, images.images.shape[1:])
 
@@ -51,12 +50,12 @@ def minimum(options: Options, chosen: Chosen) -> int:
         return run_minimum(
             model.module, images, asked, out, config=config, batch_size=positive(options.batch_size, "batch-size"),
             device=device, resume=run.resume, workers=workers(options, device), require_gates=options.require_gates,
-            save=options.save,
+            save=options.save, judges=judges,
             advance=lambda done, broken: bar.update(task, completed=done, description=f"{broken} broken"),
         )  # fmt: skip
 
     words = f"results and report: {out}/report.html"
-    return run.carry_out(work, out, show=lambda summary: [_table(summary)], results=words)
+    return run.carry_out(work, out, show=lambda summary: [_table(summary), *judged(summary)], results=words)
 
 
 def _refuse(options: Options) -> None:
@@ -84,6 +83,7 @@ def _config(
     return shared(options, device) | {
         "minimum": True, "norm": asked.norm, "passes": asked.passes, "steps": asked.steps, "loss": asked.loss,
         "threat": asked.threat.settings() | {"eps": whole}, "solver": solver, "seed": asked.seed,
+        **({} if asked.eot is None else {"eot": asked.eot, "eot_judge": asked.eot_judge}),
     }  # fmt: skip
 
 
@@ -102,6 +102,7 @@ def _table(summary: dict[str, Any]) -> Table:
             "mean of what was found": _number(summary["mean"]),
         }
         | {f"robust accuracy at {eps[k]:.4g}": f"{share[k]:.4f}" for k in dict.fromkeys(shown)}
+        | random(summary)
         | rounded(summary)
         | {
             "forward / backward passes": f"{summary['forward_passes']} / {summary['backward_passes']}",

@@ -98,21 +98,23 @@ def shared(options: Options, device: str) -> dict[str, Any]:
         "adrgd": __version__, "model": options.model, "data": options.data, "limit": options.limit,
         "offset": options.offset, "batch_size": options.batch_size, "device": device,
         **({"ensemble": list(options.ensemble), "ensemble_by": options.ensemble_by} if options.ensemble else {}),
-        **({} if options.mask is None else {"mask_digest": _digest(options.mask)}),
+        **of_mask(options.mask),
         **({"straight_through": list(options.straight_through)} if options.straight_through else {}),
     }  # fmt: skip
 
 
-def _digest(file: str) -> str | None:
+def of_mask(file: str | None) -> dict[str, str | None]:
     """What a mask's file holds, so that a run does not go on with another; None for one that cannot be read."""
+    if file is None:
+        return {}
     from pathlib import Path
 
     from adrgd.files import digest
 
     try:
-        return digest(Path(file).expanduser())
+        return {"mask_digest": digest(Path(file).expanduser())}
     except OSError:  # said when it is read as a mask
-        return None
+        return {"mask_digest": None}
 
 
 def working(solver: dict[str, Any]) -> dict[str, str]:

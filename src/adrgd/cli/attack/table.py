@@ -29,7 +29,7 @@ def table(summary: dict[str, Any]) -> Table:
             "robust accuracy": f"{summary['robust_accuracy']:.4f}",
             **_certified(summary),
             "mean loss, clean -> adversarial": f"{summary['mean_clean_loss']:.4f} -> {summary['mean_loss']:.4f}",
-            **_random(summary),
+            **random(summary),
             **({"ended early, not finite": f"{summary['not_finite']}"} if summary["not_finite"] else {}),
             **({"without any gradient": f"{summary['no_gradient']}"} if summary["no_gradient"] else {}),
             **rounded(summary),
@@ -106,7 +106,7 @@ def judged(summary: dict[str, Any]) -> list[Table]:
     return [found]
 
 
-def _random(summary: dict[str, Any]) -> dict[str, str]:
+def random(summary: dict[str, Any]) -> dict[str, str]:
     """What the draws of a random model say, one by one."""
     found = summary.get("eot")
     if found is None:

@@ -33,6 +33,24 @@ class Program:
     high: Array
     whole: Array | None = None
 
+    def model(self, goal: Array, constant: float = 0.0) -> Any:
+        """What HiGHS is given to make goal . x + constant largest."""
+        import highspy  # when there is something to solve: it takes a while to load
+
+        program: Any = highspy.HighsLp()
+        program.num_col_, program.num_row_ = len(goal), len(self.matrix)
+        program.col_cost_, program.col_lower_, program.col_upper_ = goal, self.low, self.high
+        program.row_lower_, program.row_upper_ = self.least, self.most
+        program.sense_, program.offset_ = highspy.ObjSense.kMaximize, constant
+        rows, columns = np.nonzero(self.matrix)
+        program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+        program.a_matrix_.start_ = np.concatenate([[0], np.bincount(rows, minlength=len(self.matrix)).cumsum()])
+        program.a_matrix_.index_, program.a_matrix_.value_ = columns, self.matrix[rows, columns]
+        if self.whole is not None and self.whole.any():
+            kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+            program.integrality_ = [kinds[int(one)] for one in self.whole]
+        return program
+
     def best(self, goal: Array) -> Array:
         """The x that makes goal . x largest.
 
@@ -41,26 +59,14 @@ class Program:
             NoBoundError: goal . x has no bound.
             AdrgdError: the solver gave up.
         """
-        import highspy  # when there is something to solve: it takes a while to load
+        import highspy
 
         solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
         solver.setOptionValue("output_flag", False)
         solver.setOptionValue("threads", 1)
         solver.setOptionValue("time_limit", SECONDS)
         solver.setOptionValue("mip_rel_gap", 0.0)
-        program = highspy.HighsLp()
-        program.num_col_, program.num_row_ = len(goal), len(self.matrix)
-        program.col_cost_, program.col_lower_, program.col_upper_ = goal, self.low, self.high
-        program.row_lower_, program.row_upper_ = self.least, self.most
-        program.sense_ = highspy.ObjSense.kMaximize
-        rows, columns = np.nonzero(self.matrix)
-        program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        program.a_matrix_.start_ = np.concatenate([[0], np.bincount(rows, minlength=len(self.matrix)).cumsum()])
-        program.a_matrix_.index_, program.a_matrix_.value_ = columns, self.matrix[rows, columns]
-        if self.whole is not None and self.whole.any():
-            kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-            program.integrality_ = [kinds[int(one)] for one in self.whole]
-        solver.passModel(program)
+        solver.passModel(self.model(goal))
         solver.run()
         status = solver.getModelStatus()
         states = highspy.HighsModelStatus

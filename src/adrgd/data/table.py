@@ -23,7 +23,7 @@ DESCRIPTION = b"huggingface"
 
 
 @dataclass(frozen=True)
-class Columns:
+class Headings:
     """The names of two columns, and those of the classes where they are known."""
 
     image: str
@@ -31,7 +31,7 @@ class Columns:
     names: tuple[str, ...] | None
 
 
-def find_columns(schema: pa.Schema, query: Mapping[str, str], where: str, features: Any = None) -> Columns:
+def find_columns(schema: pa.Schema, query: Mapping[str, str], where: str, features: Any = None) -> Headings:
     """The columns that a spec names, or else the ones that can be meant.
 
     Args:
@@ -46,17 +46,17 @@ def find_columns(schema: pa.Schema, query: Mapping[str, str], where: str, featur
     about = features.get(label) if isinstance(features, dict) else None
     names = about.get("names") if isinstance(about, dict) else None
     known = names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
-    return Columns(image, label, tuple(known) or None)
+    return Headings(image, label, tuple(known) or None)
 
 
-def read_rows(rows: Iterator[tuple[str, Any, Any]], columns: Columns, form: Form, where: str) -> Raw:
+def read_rows(rows: Iterator[tuple[str, Any, Any]], headings: Headings, form: Form, where: str) -> Raw:
     """Decode rows, given as name, cell of the image, cell of the label.
 
     Raises:
         DataError: a cell is empty, or what `gather` raises.
     """
-    members = [Member.held(_bytes(cell, name), name, _label(label, columns.label, name)) for name, cell, label in rows]
-    return gather(members, form, where, columns.names)
+    members = [Member.held(_bytes(cell, name), name, _label(label, headings.label, name)) for name, cell, label in rows]
+    return gather(members, form, where, headings.names)
 
 
 def _one(
