@@ -9,7 +9,7 @@ CPU_WHEELS = https://download.pytorch.org/whl/cpu
 
 CHROMIUM ?= chromium
 
-.PHONY: demo picture docs notebooks test test-minimum test-portable test-procgen fuzz check dist clean
+.PHONY: demo picture docs notebooks outputs test test-minimum test-portable test-procgen fuzz check dist clean
 
 demo: .venv/.runtime  ## one robust network under three attacks at the radius it was trained for, and a report
 	rm -rf runs/demo
@@ -63,6 +63,9 @@ docs: .venv-docs/.ready  ## the site, into site/: every link is checked, and tha
 
 notebooks: .venv/.notebooks  ## run the notebooks of docs/notebooks in place, on a processor, with what comes with the package
 	$(BIN)/python docs/notebooks/run.py
+
+outputs: .venv/.test  ## what commands print in the pages, written anew
+	PYTHONPATH=tests $(BIN)/python -m docs.outputs
 
 .venv/.notebooks: .venv/.runtime
 	$(PIP) -e '.[notebooks]'

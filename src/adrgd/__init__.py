@@ -1,4 +1,4 @@
-"""Optimise the inputs of trained ReLU networks.
+"""Optimise the inputs of trained networks.
 
 Names are imported from `adrgd.api` when they are asked for: torch takes seconds, and until then a command has to be
 able to say its help, and to be interrupted.

@@ -33,7 +33,7 @@ def files(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.Capture
 
 
 def again(files: list[str], *more: str) -> int:
-    return run(["check-proof", files[2], "--net", files[0], "--spec", files[1], *more])
+    return run(["check-proof", files[2], files[0], files[1], *more])
 
 
 @pytest.mark.parametrize("exact", [[], ["--exact"]])

@@ -19,7 +19,7 @@ def test_a_name_is_one_kind_of_value_everywhere() -> None:
     for command in ALL:
         for name, shown in flags_of(command).items():
             kinds.setdefault(name, set()).add(shown.removesuffix(" ..."))
-    allowed = {"--out": {"FILE", "FOLDER"}, "--net": {"FILE", "N"}}  # a network; or the sizes of its layers
+    allowed = {"--out": {"FILE", "FOLDER"}}
     assert {name: found for name, found in kinds.items() if len(found) > 1 and found != allowed.get(name)} == {}
 
 
@@ -37,6 +37,7 @@ def test_a_name_is_one_kind_of_value_everywhere() -> None:
         (["rl", "train", "--noise", "1", "--seed", "y"], "--exploration-noise"),
         (["rl", "play", "--run", "x", "--seed", "y"], "FOLDER"),
         (["rl", "play", "--limit", "1", "--seed", "y"], "--episode-steps"),
+        (["check-proof", "x", "--net", "y", "--spec", "z", "--exact"], "NETWORK"),
         (["rl", "attack", "--passes", "1", "--seed", "y"], "--budget"),
     ],
 )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from adrgd import ADRGD, Box, SearchedGates, UsageError, maximize
-from adrgd.maximize import _Run
+from adrgd.loop import Loop
 from adrgd.solvers import PRESETS, SETTINGS, preset
 from adrgd.solvers.adr import Pattern
 from adrgd.solvers.solver import Problem
@@ -83,7 +83,7 @@ def last_point(objective: object, x0: Tensor, solver: ADRGD, steps: int) -> Tens
 
 
 def start(mlp: nn.Module, gates: SearchedGates, x: Tensor) -> tuple[Problem, Pattern]:
-    run = _Run(
+    run = Loop(
         lambda p: mlp(p).sum(1), x, Box(-1.0, 1.0), ADRGD(gates=gates), 50, restarts=1, first_restart=0, seed=0,
         identity=None, history=False,
     )  # fmt: skip

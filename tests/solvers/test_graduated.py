@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from adrgd import AdrgdWarning, Box, GraduatedADR, GraduatedGates, UsageError, maximize
 from adrgd.activations import PiecewiseLinear
 from adrgd.domain import LinfBall
-from adrgd.maximize import _Run
+from adrgd.loop import Loop
 
 ACTIVATIONS = {
     "relu": nn.ReLU(),
@@ -20,12 +20,12 @@ ACTIVATIONS = {
 }
 
 
-def run(network: nn.Module, x: Tensor, gates: GraduatedGates, steps: int = 10, **settings: int) -> _Run:
+def run(network: nn.Module, x: Tensor, gates: GraduatedGates, steps: int = 10, **settings: int) -> Loop:
     def objective(points: Tensor) -> Tensor:
         out: Tensor = network(points).sum(1)
         return out
 
-    return _Run(
+    return Loop(
         objective, x, Box(-1.0, 1.0), GraduatedADR(gates=gates), steps,
         **({"restarts": 1, "first_restart": 0, "seed": 0} | settings), identity=None, history=False,
     )  # fmt: skip

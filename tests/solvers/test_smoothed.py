@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from adrgd import AdrgdWarning, Box, UsageError, maximize
-from adrgd.maximize import _Run
+from adrgd.loop import Loop
 from adrgd.solvers import LeakyGates, LeakyPGD, SigmoidGates, SigmoidPGD, Solver, Steepest
 
 Gates = LeakyGates | SigmoidGates
@@ -14,7 +14,7 @@ Gates = LeakyGates | SigmoidGates
 def gradient(network: nn.Module, x: Tensor, gates: Gates, t: int = 0, steps: int = 10) -> tuple[Tensor, Tensor]:
     """The value at x and the gradient that the gates give at iteration t."""
     solver = Solver(gates=gates, step=Steepest())
-    run = _Run(
+    run = Loop(
         lambda points: network(points).sum(1), x, Box(-1.0, 1.0), solver, steps, restarts=1, first_restart=0, seed=0,
         identity=None, history=False,
     )  # fmt: skip

@@ -120,7 +120,7 @@ def _usage() -> str:
     lines = [f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()]
     return "\n".join(
         [
-            f"adrgd {__version__}: optimise the inputs of trained ReLU networks",
+            f"adrgd {__version__}: optimise the inputs of trained networks",
             "",
             "usage: adrgd COMMAND [options]      adrgd COMMAND --help      adrgd --version",
             "",

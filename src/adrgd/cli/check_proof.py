@@ -28,9 +28,9 @@ class Options:
 
     file: tyro.conf.Positional[Path]
     """The proof."""
-    net: Path
+    network: tyro.conf.Positional[Path]
     """FILE.onnx or FILE.onnx.gz."""
-    spec: Path
+    prop: tyro.conf.Positional[Path]
     """FILE.vnnlib or FILE.vnnlib.gz."""
     exact: bool = False
     """In exact numbers instead of float64 with a bound on its error: for small networks."""
@@ -40,14 +40,17 @@ class Options:
 
 def command(argv: list[str]) -> int:
     """Run `adrgd check-proof`: 0 when the property is proven, 1 when the file does not prove it, 2 for other files."""
-    options: Options = cli(Options, argv, prog="adrgd check-proof", description=DESCRIPTION)
+    options: Options = cli(
+        Options, argv, prog="adrgd check-proof", description=DESCRIPTION,
+        renamed={"--net": "NETWORK", "--spec": "PROPERTY"},
+    )  # fmt: skip
     from adrgd.cli.progress import progress_bar
     from adrgd.falsify.written import check_proof
 
     with progress_bar() as bar:
         task = bar.add_task("checking", total=None)
         found = check_proof(
-            options.file, options.net, options.spec, exact=options.exact,
+            options.file, options.network, options.prop, exact=options.exact,
             advance=lambda leaves: bar.update(task, total=leaves, advance=1),
         )  # fmt: skip
     print(json.dumps(_plain(options, found)) if options.json else _words(options, found))
@@ -64,7 +67,7 @@ def _words(options: Options, found: Rechecked) -> str:
     neurons = f"{sum(about.neurons)} neurons in {len(about.neurons)} layers"
     return "\n".join(
         [
-            f"proven: no input of {options.spec} violates it on {options.net}",
+            f"proven: no input of {options.prop} violates it on {options.network}",
             f"network     {about.inputs} inputs, {neurons}, {about.outputs} outputs; SHA-256 {about.network[:16]}...",
             f"property    {about.cases} cases, all covered; SHA-256 {about.property[:16]}...{tolerance}",
             f"leaves      {done.leaves}, each bound above zero{empty}; the least {done.least:.3g}",
@@ -75,7 +78,7 @@ def _words(options: Options, found: Rechecked) -> str:
 
 def _plain(options: Options, found: Rechecked) -> dict[str, Any]:
     return {
-        "proof": str(options.file), "network": str(options.net), "property": str(options.spec), "proven": True,
+        "proof": str(options.file), "network": str(options.network), "property": str(options.prop), "proven": True,
         "exact": found.exact, "cases": found.about.cases, "leaves": found.checked.leaves,
         "empty": found.checked.empty, "least_bound": found.checked.least, "tolerance": found.about.tolerance,
         "network_sha256": found.about.network, "property_sha256": found.about.property, "seconds": found.seconds,

@@ -47,7 +47,7 @@ class Options:
     tolerance: float = 0.0
     """How far a counterexample may lie outside its box and miss a constraint; the competition's checker allows 1e-4."""
     prove: bool = True
-    """Look for a proof that there is no counterexample, in turns with the search; --no-prove only searches."""
+    """Only search; otherwise a proof that there is no counterexample is looked for in turns with the search."""
     proof: Path | None = field(default=None, metadata={"metavar": "FILE"})
     """File for the proof of `unsat`, which `adrgd check-proof` checks; writing it may take --timeout once more."""
     seed: int = 0
@@ -128,11 +128,15 @@ def _one(options: Options, network: Path, prop: Path) -> int:
 
         refuse_others(options.proof, is_proof, option="--proof")
         make_folder(options.proof.parent)
-    verdict = falsify(
-        network, prop, timeout=60.0 if options.timeout is None else options.timeout, seed=options.seed,
-        tolerance=options.tolerance, spent=_spent(), device=usable_device(options.device), prove=options.prove,
-        proof_file=options.proof,
-    )  # fmt: skip
+    from adrgd.cli.progress import progress_bar
+
+    device = usable_device(options.device)
+    with progress_bar() as bar:
+        bar.add_task("searching and proving" if options.prove else "searching", total=None)
+        verdict = falsify(
+            network, prop, timeout=60.0 if options.timeout is None else options.timeout, seed=options.seed,
+            tolerance=options.tolerance, spent=_spent(), device=device, prove=options.prove, proof_file=options.proof,
+        )  # fmt: skip
     if options.out is not None:
         _save(options.out, verdict)
     _print(json.dumps(_plain(options, verdict)) if options.json else verdict.text())

@@ -15,12 +15,12 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 T = TypeVar("T")
 
 METAVARS = {
-    "config": "FILE", "data": "DATA", "device": "DEVICE", "domain": "DOMAIN", "env": "ENVIRONMENT", "eps": "EPS",
-    "folder": "FOLDER", "generator": "MODEL", "instances": "FILE", "layers": "LAYERS", "loss": "LOSS", "lower": "X,...",
-    "model": "MODEL", "models": "MODEL ...", "network": "NETWORK", "operator": "OPERATOR", "out": "FOLDER",
-    "peers": "PEER ...", "policy": "FILE", "prop": "PROPERTY", "ray": "ADDRESS", "refine": "SOLVER", "solver": "SOLVER",
-    "solvers": "SOLVER ...", "step": "RULE", "targeted": "CLASS", "test": "DATA", "timeout": "SECONDS",
-    "upper": "X,...",
+    "bound": "SECONDS", "certify": "SECONDS", "config": "FILE", "data": "DATA", "device": "DEVICE", "domain": "DOMAIN",
+    "env": "ENVIRONMENT", "eps": "EPS", "folder": "FOLDER", "generator": "MODEL", "instances": "FILE",
+    "layers": "LAYERS", "loss": "LOSS", "lower": "X,...", "model": "MODEL", "models": "MODEL ...",
+    "network": "NETWORK", "operator": "OPERATOR", "out": "FOLDER", "peers": "PEER ...", "policy": "FILE",
+    "prop": "PROPERTY", "ray": "ADDRESS", "refine": "SOLVER", "solver": "SOLVER", "solvers": "SOLVER ...",
+    "step": "RULE", "targeted": "CLASS", "test": "DATA", "timeout": "SECONDS", "upper": "X,...",
 }  # fmt: skip
 """The word for a value, by the name of its flag; others have it in their metadata, or are named by their type."""
 
@@ -46,8 +46,11 @@ def flag(field: dataclasses.Field[Any], hint: Any, words: str | None) -> Any:
     plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     if dataclasses.is_dataclass(plain):
         return hint
+    word = field.metadata.get("metavar") or METAVARS.get(field.name) or metavar(plain)
+    if word and Ellipsis in get_args(plain) and not word.endswith("..."):
+        word += " ..."
     shown = tyro.conf.arg(
-        metavar=field.metadata.get("metavar") or METAVARS.get(field.name) or metavar(plain),
+        metavar=word,
         help=words,
         help_behavior_hint=_default_of(field),
     )

@@ -93,6 +93,7 @@ def raised(options: Options, chosen: Chosen) -> int:
     """Maximise, print, and save."""
     import torch
 
+    from adrgd.cli.progress import progress_bar
     from adrgd.domain import Box
     from adrgd.maximize import maximize
     from adrgd.models import load_model
@@ -118,10 +119,16 @@ def raised(options: Options, chosen: Chosen) -> int:
         domain, start = Box(lower, upper), (lower + upper) / 2
     else:
         domain, start = columns.domain(), _middle(columns).to(device)
-    solution = maximize(
-        Output(model, options.output, sign), start, domain=domain, solver=solver,
-        steps=options.steps, restarts=options.restarts, seed=options.seed, bound=options.bound,
-    )  # fmt: skip
+    with progress_bar() as bar:
+        task = bar.add_task("searching", total=options.steps)
+
+        def tell(t: int, best: Solution) -> None:
+            bar.update(task, completed=t, description=f"searching: {sign * best.value.item():.6g}")
+
+        solution = maximize(
+            Output(model, options.output, sign), start, domain=domain, solver=solver, on_iteration=tell,
+            steps=options.steps, restarts=options.restarts, seed=options.seed, bound=options.bound,
+        )  # fmt: skip
     result = _found(options, solver, solution, sign)
     if columns is not None:
         result["columns"] = columns.named(solution.x)

@@ -102,7 +102,7 @@ def _dataclass(name: str, part: Part) -> Any:
     for one in part.fields:
         field: Any = dataclasses.field(default=one.value())
         field.name = one.name
-        fields.append((one.name, flag(field, one.hint(), one.words), field))
+        fields.append((one.name, flag(field, one.hint(), one.words[:1].upper() + one.words[1:]), field))
     return dataclasses.make_dataclass(f"{name.title()}Flags", fields, frozen=True, kw_only=True)
 
 

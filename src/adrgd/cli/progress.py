@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import sys
 import threading
 from datetime import timedelta
@@ -31,12 +33,27 @@ def printer() -> Console:
 
 
 def progress_bar() -> Progress:
-    """A bar with counts, speed and times; a line now and then where standard error is no terminal; --quiet: neither."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Speed()
+    """A bar with counts, speed and times, in notebooks a widget; a line now and then elsewhere; --quiet: neither."""
+    columns = TextColumn("{task.description}"), BarColumn(), Count(), Speed()
     times = TimeElapsedColumn(), TimeRemainingColumn()
-    shown = sys.stderr.isatty() and not loudness.quiet
+    console = Console(stderr=True)
+    shown = not loudness.quiet and _can_draw(console)
     kind = Progress if shown or loudness.quiet else Lines
-    return kind(*columns, *times, console=Console(stderr=True), transient=True, disable=not shown)
+    return kind(*columns, *times, console=console, transient=True, disable=not shown)
+
+
+def _can_draw(console: Console) -> bool:
+    """Whether a bar can be drawn again and again in one place."""
+    if console.is_jupyter:
+        return importlib.util.find_spec("ipywidgets") is not None
+    return sys.stderr.isatty() and "JPY_PARENT_PID" not in os.environ  # `!adrgd` in a cell: a terminal that only adds
+
+
+class Count(MofNCompleteColumn):
+    """How many of how many, where that is known."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.total is None else super().render(task)
 
 
 class Speed(ProgressColumn):
@@ -68,7 +85,7 @@ class Lines(Progress):
 
 def line(task: Task) -> str:
     """One task in words: "34 broken: 128 of 500, 12.1/s, 0:00:11, 0:00:30 left"."""
-    count = f"{task.completed:g}" + ("" if task.total is None else f" of {task.total:g}")
+    count = "" if task.total is None else f"{task.completed:g} of {task.total:g}"
     left = [] if task.time_remaining is None else [f"{timedelta(seconds=int(task.time_remaining))} left"]
     parts = [count, _speed(task), str(timedelta(seconds=int(task.elapsed or 0))), *left]
     return f"{task.description}: {', '.join(part for part in parts if part)}"

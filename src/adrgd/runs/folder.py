@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,16 +20,13 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar, cast
 
 from adrgd.errors import RunFolderError, RunFolderWarning, warn
-from adrgd.files import TEMPORARY, digest, make_folder, sync, writing
+from adrgd.files import digest, make_folder, sync, writing
 from adrgd.runs.checksums import CHECKSUMS, TORN, Checksums
 from adrgd.runs.configs import CONFIG, compare, dump, parse
+from adrgd.runs.leftovers import admit, room_aside, sweep, unlink, unwritten
 from adrgd.runs.locks import LOCK, Lock, refuse_if_busy
 
 logger = logging.getLogger(__name__)
-
-ASIDE = "set-aside"
-
-_OF_OLD = re.compile(r"\.config\.yaml\.\d+\.tmp")  # what a kill could leave of the version without checksums
 
 T = TypeVar("T")
 
@@ -66,14 +62,14 @@ class Run:
         self._sound: set[str] = set()  # written by this process, or found as listed by it
         self._made = not path.exists()
         refuse_if_busy(path)
-        _admit(path, resume)
+        admit(path, resume)
         try:
             make_folder(path)
         except OSError as error:
             raise RunFolderError(f"cannot create {path}: {error.strerror}; choose another --out") from error
         self._lock = Lock(path)
         try:
-            self._fresh = _admit(path, resume)  # once more: somebody may have been faster
+            self._fresh = admit(path, resume)  # once more: somebody may have been faster
             logger.info("folder %s: %s", path, "a new run" if self._fresh else "going on with the run that is there")
             if self._fresh:
                 self._begin(config)
@@ -176,7 +172,7 @@ class Run:
         mine = [name for name in names if self._sums.sums(name)]
         try:
             self._sums.remove(mine)
-            _unlink(self.path, mine)
+            unlink(self.path, mine)
         except OSError as error:
             raise unwritten(self.path / CHECKSUMS, error) from error
         self._sound.difference_update(mine)
@@ -203,7 +199,7 @@ class Run:
             self._lock.release()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._sweep()
+        sweep(self.path)
         try:
             self._sums = Checksums.begin(self.path)
         except OSError as error:
@@ -211,7 +207,7 @@ class Run:
         self.write_text(CONFIG, dump(config))
 
     def _go_on(self, config: dict[str, Any]) -> None:
-        self._sweep()
+        sweep(self.path)
         try:
             self._sums = Checksums.read(self.path)
         except FileNotFoundError:
@@ -254,7 +250,7 @@ class Run:
         harmless = faults == [TORN]
         try:
             if not harmless:
-                with writing(self._room_aside(CHECKSUMS)) as stream:
+                with writing(room_aside(self.path, CHECKSUMS)) as stream:
                     stream.write(self._sums.path.read_bytes())
             self._sums.mend()
         except OSError as error:
@@ -263,7 +259,7 @@ class Run:
             self._tell(f"{self._sums.path} {' and '.join(faults)}: what cannot be trusted of it is made again")
 
     def _set_aside(self, name: str, why: str) -> None:
-        place = self._room_aside(name)
+        place = room_aside(self.path, name)
         try:
             os.rename(self.path / name, place)
         except OSError as error:
@@ -272,32 +268,13 @@ class Run:
             f"{self.path / name} {why}: it is set aside as {place.relative_to(self.path)}; what is needed is made again"
         )
 
-    def _room_aside(self, name: str) -> Path:
-        """Where a file can be put without taking another's place."""
-        place, count = self.path / ASIDE / name, 1
-        while os.path.lexists(place):
-            count += 1
-            place = self.path / ASIDE / f"{name}.{count}"
-        try:
-            make_folder(place.parent)
-        except OSError as error:
-            raise unwritten(place, error) from error
-        return place
-
     def _tell(self, sentence: str) -> None:
         self.notes.append(sentence)
         warn(sentence, RunFolderWarning)
 
     def _remove_what_is_left(self) -> None:
         """Files that are listed no more, where a kill came before they were gone."""
-        _unlink(self.path, [name for name, sums in self._sums.removed().items() if self._matches(name, sums)])
-
-    def _sweep(self) -> None:
-        """Remove what kills have left of files that were being written."""
-        for folder in (self.path, *(one for one in self.path.iterdir() if one.is_dir() and not one.is_symlink())):
-            for file in folder.iterdir():
-                if TEMPORARY.fullmatch(file.name):
-                    file.unlink()
+        unlink(self.path, [name for name, sums in self._sums.removed().items() if self._matches(name, sums)])
 
     def _discard(self) -> None:
         """Remove a folder in which there is nothing but the settings; never one that holds a file of anybody else."""
@@ -311,39 +288,3 @@ class Run:
                 self._lock.release()
                 if self._made:
                     self.path.rmdir()
-
-
-def _admit(path: Path, resume: bool) -> bool:
-    """Whether a folder is to be begun; otherwise it holds a run, to be gone on with.
-
-    Raises:
-        RunFolderError: neither.
-    """
-    try:
-        if path.exists() and not path.is_dir():
-            raise RunFolderError(f"{path} is a file; expected a folder for the run's results")
-        names = {file.name for file in path.iterdir()} if path.exists() else set()
-    except OSError as error:
-        raise RunFolderError(f"cannot look into {path}: {error.strerror}; choose another --out") from error
-    begun = {name for name in names if TEMPORARY.fullmatch(name) or _OF_OLD.fullmatch(name)} | {LOCK, CHECKSUMS}
-    if not names - begun:
-        return True
-    if not resume:
-        raise RunFolderError(f"{path} is not empty; choose another --out, or go on with that run by --resume")
-    if not names & {CONFIG, CHECKSUMS}:
-        raise RunFolderError(f"{path} holds no {CONFIG}, so that it is not a run's folder; choose another --out")
-    return False
-
-
-def _unlink(folder: Path, names: Iterable[str]) -> None:
-    for name in names:
-        (folder / name).unlink(missing_ok=True)
-        with suppress(OSError):  # as long as it holds something else
-            (folder / name).parent.rmdir()
-
-
-def unwritten(file: Path, error: OSError) -> RunFolderError:
-    """What to say of a file that cannot be written."""
-    return RunFolderError(
-        f"cannot write {file} ({error.strerror or error}); make room, or see to permissions, and go on with --resume"
-    )

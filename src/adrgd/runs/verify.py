@@ -12,7 +12,7 @@ from adrgd.errors import RunFolderError
 from adrgd.files import TEMPORARY, digest
 from adrgd.runs.checksums import CHECKSUMS, Checksums
 from adrgd.runs.configs import CONFIG, parse
-from adrgd.runs.folder import ASIDE
+from adrgd.runs.leftovers import ASIDE
 from adrgd.runs.locks import LOCK, refuse_if_busy
 
 NAMED = 5  # files that a sentence names
