@@ -3,26 +3,28 @@
 A text block shows lines of what the bash block in front of it prints. A line of a page stands for the next printed
 one that is the same but for its numbers; pages leave lines out as they like, and `...` says so where it matters. In
 front of the bash block an invisible comment may name a script that makes files which a reader has and a test has not,
-and say that numbers depend on the machine:
+and say that numbers are not compared, as where seconds decide or the first find:
 
-    <!-- output: after tests/docs/instance.py, numbers depend on time -->
+    <!-- output: after tests/docs/instance.py, numbers differ by machine -->
 
     PYTHONPATH=tests python -m docs.outputs [PAGE ...]
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
-import os
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from adrgd.cli import run
 from docs.pages import PAGES, ROOT
 
 SHOWN = re.compile(
@@ -45,8 +47,8 @@ class Block:
     """Where the lines begin in the page, in characters."""
     after: str
     """A script of the repository that makes files which the commands read; empty for none."""
-    timed: bool
-    """Whether numbers depend on how much a machine does in some seconds."""
+    loose: bool
+    """Whether numbers are others on another machine."""
 
 
 def blocks(page: str) -> Iterator[Block]:
@@ -57,7 +59,7 @@ def blocks(page: str) -> Iterator[Block]:
         commands = match["commands"].replace("\\\n", " ").splitlines()
         yield Block(
             page, tuple(commands), tuple(match["lines"].splitlines()), match.start("lines"),
-            "".join(re.findall(r"after ([^\s,]+)", remark)), "depend on time" in remark,
+            "".join(re.findall(r"after ([^\s,]+)", remark)), "differ by machine" in remark,
         )  # fmt: skip
 
 
@@ -74,29 +76,22 @@ def orphans(page: str) -> list[str]:
 
 def printed(block: Block, folder: Path) -> list[str]:
     """Run the commands one after the other in a folder of their own; the lines on standard output."""
-    if block.after:
-        subprocess.run([sys.executable, str(ROOT / block.after)], cwd=folder, check=True)
-    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
-    found: list[str] = []
-    for command in block.commands:
-        words = shlex.split(command, comments=True)
-        if not words:
-            continue
-        if words[0] != "adrgd":
-            raise ValueError(f"{block.page}: the output of {words[0]!r} is shown; expected adrgd commands alone")
-        run = subprocess.run(
-            [sys.executable, "-m", *words], cwd=folder, env=os.environ | {"PYTHONPATH": path}, text=True,
-            capture_output=True, check=False,
-        )  # fmt: skip
-        if run.returncode:
-            raise ValueError(f"{block.page}: {command} ended with {run.returncode}: {run.stderr.strip()}")
-        found += [line.rstrip() for line in run.stdout.splitlines()]
-    return found
+    out = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out):
+        if block.after:
+            runpy.run_path(str(ROOT / block.after), run_name="__main__")
+        for command in block.commands:
+            words = shlex.split(command, comments=True)
+            if words[:1] not in ([], ["adrgd"]):
+                raise ValueError(f"{block.page}: the output of {words[0]!r} is shown; expected adrgd commands alone")
+            if words and (code := run(words[1:])):
+                raise ValueError(f"{block.page}: {command} ended with exit code {code}")
+    return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
 def skeleton(line: str) -> str:
-    """A line without its numbers and its spacing."""
-    return " ".join(NUMBER.sub("#", line).split())
+    """A line without its numbers, its spacing and the lengths of its bars."""
+    return " ".join(re.sub(r"([█━─═])\1*", r"\1", NUMBER.sub("#", line)).split())
 
 
 def numbers(line: str) -> list[float]:
@@ -122,6 +117,19 @@ def renewed(shown: Sequence[str], found: Sequence[str]) -> list[str]:
         at = places[0] + 1
         made.append(found[places[0]])
     return made
+
+
+def untimed(lines: Sequence[str]) -> list[str]:
+    """Lines without seconds: a row of that name is left out, and so is a last column of that name."""
+    kept, end = [], None
+    for line in lines:
+        if not re.match(r"\W*seconds\b", line):
+            if line.endswith(" seconds"):
+                end = len(line) - len("seconds")
+            elif not line.strip():
+                end = None
+            kept.append(line[:end])
+    return kept
 
 
 def differ(shown: str, found: str) -> bool:
