@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
+from torch.fx import GraphModule
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.module import register_module_forward_pre_hook
@@ -21,8 +22,10 @@ def check_mode(module: nn.Module) -> None:
     Raises:
         ModelError: one is.
     """
+    fixed = [part for part in module.modules() if _is_fixed(part)]
+    without = {id(part) for whole in fixed for part in whole.modules()}
     for name, part in module.named_modules():
-        if part.training:
+        if part.training and id(part) not in without and not any(map(_is_fixed, part.modules())):
             where = f"its part {name!r}" if name else "it"
             raise ModelError(f"expected a model in eval mode, found {where} in train mode; call .eval() on the model")
 
@@ -49,6 +52,14 @@ def only_in_eval_mode() -> Iterator[None]:
             yield
     finally:
         hook.remove()
+
+
+def _is_fixed(module: nn.Module) -> bool:
+    """Whether this is a graph of torch.export, whose mode was settled when it was made.
+
+    Its flag says nothing, nor do those of its parts; what it is a part of cannot be switched either.
+    """
+    return isinstance(module, GraphModule) and "eval" in vars(module)  # there, one that refuses
 
 
 def _acts(module: nn.Module) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from adrgd.errors import AdrgdError
@@ -32,6 +32,11 @@ def split_spec(spec: str, *, error: type[AdrgdError]) -> tuple[str, dict[str, st
     return base, query
 
 
+def join_spec(base: str, query: Mapping[str, str]) -> str:
+    """The spec of a base and a query."""
+    return "?".join([base, *(["&".join(f"{key}={value}" for key, value in query.items())] if query else [])])
+
+
 def closest(word: str, known: Iterable[str]) -> str:
     """A hint such as "; did you mean 'mean'?", or nothing when no known word resembles this one."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
@@ -45,3 +50,15 @@ def only_keys(query: Iterable[str], known: Iterable[str], *, spec: str, error: t
         if key not in names:
             takes = f"only the keys {', '.join(names)}" if names else "no keys"
             raise error(f"expected {takes} after the '?' of {spec!r}, found {key!r}{closest(key, names)}; correct it")
+
+
+def parse_value(text: str) -> int | float | bool | str:
+    """Read a value of a query: an int, a float or a bool where it looks like one, else the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -47,6 +47,18 @@ def test_train_mode_of_any_part(x: Tensor) -> None:
         check_model(module.train(), x)
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_graphs_of_torch_export_have_no_mode_to_be_in(wrapped: bool, x: Tensor) -> None:
+    net = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Dropout(), nn.Linear(5, 3))
+    shapes = ({0: torch.export.Dim("batch")},)
+    graph = torch.export.export(net.eval(), (x,), dynamic_shapes=shapes).module()
+    assert graph.training
+    check_model(nn.Sequential(graph) if wrapped else graph, x)  # nothing can be switched: eval() refuses
+    learning = torch.export.export(net.train(), (x,), dynamic_shapes=shapes).module()
+    with pytest.raises(ModelError, match="two calls"):
+        check_model(nn.Sequential(learning) if wrapped else learning, x)
+
+
 def _spoiled(x: Tensor) -> Tensor:
     return torch.where(torch.arange(len(x)).view(-1, 1) == 2, torch.nan, x)
 

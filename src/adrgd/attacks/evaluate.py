@@ -12,7 +12,7 @@ from torch import Tensor
 
 from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case
-from adrgd.attacks.ensemble.standard import NAME, Standard, run_standard
+from adrgd.attacks.ensemble.standard import Standard, find_attacker, run_standard
 from adrgd.attacks.masked import say_masked
 from adrgd.attacks.prepare import prepared
 from adrgd.attacks.sources import over
@@ -67,7 +67,8 @@ class Attack:
             settle(self, eot=as_count)
         given: Any = self.solver
         if not isinstance(given, Standard):
-            found = Standard() if given == NAME or given is Standard else as_solver(given)
+            spec = isinstance(given, str)
+            found = Standard() if given is Standard else find_attacker(given) if spec else as_solver(given)
             object.__setattr__(self, "solver", found)
         if isinstance(self.solver, Standard):
             own = {"steps": 100, "restarts": 1, "stop_at_success": True}

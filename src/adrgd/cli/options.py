@@ -18,6 +18,7 @@ from adrgd.cli.known import Part, find_solver, find_step, known, solver_names
 from adrgd.cli.panels import sentence
 from adrgd.deprecation import say_renamed
 from adrgd.errors import UsageError
+from adrgd.specs import split_spec
 
 T = TypeVar("T")
 
@@ -72,6 +73,7 @@ def parse(
         UsageError: unknown solver, preset or step rule, or a wrong flag.
         SystemExit: help was asked for.
     """
+    argv = _spelled_out(argv)
     name, step = _peek(argv, "--solver") or default, _peek(argv, "--step")
     parts = find_solver(name, ensemble=ensemble)
     if step is not None:
@@ -208,6 +210,28 @@ def usable_device(name: str) -> str:
             f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); choose another, e.g. auto or cpu"
         ) from error
     return name
+
+
+def _spelled_out(argv: list[str]) -> list[str]:
+    """`--solver NAME?key=value` as `--solver NAME --key value`.
+
+    Raises:
+        UsageError: this is no such spec, or a key is given as a flag as well.
+    """
+    spec = _peek(argv, "--solver") or ""
+    if "?" not in spec:
+        return argv
+    name, query = split_spec(spec, error=UsageError)
+    found = [word.replace(spec, name) if word in (spec, f"--solver={spec}") else word for word in argv]
+    for key, text in query.items():
+        flag = f"--{key.replace('_', '-')}"
+        if _peek(argv, flag) is not None:
+            raise UsageError(f"expected {key} once, found it in {spec!r} and as {flag}; keep one of them")
+        if text.lower() in ("true", "false"):
+            found.append(flag if text.lower() == "true" else f"--no-{flag[2:]}")
+        else:
+            found += [flag, *text.split(",")]
+    return found
 
 
 def _peek(argv: list[str], flag: str) -> str | None:

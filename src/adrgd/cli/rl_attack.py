@@ -16,6 +16,7 @@ from adrgd.cli.options import cli, positive, usable_device
 from adrgd.described import describe
 from adrgd.errors import UsageError
 from adrgd.runs import open_run
+from adrgd.specs import join_spec, split_spec
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -177,12 +178,15 @@ def _attacker(options: Siege) -> tuple[Solver | StandardSearch | str, int]:
     from adrgd.solvers import Solver
 
     passes = positive(options.budget, "budget")
-    name = {"adr": "adr:paper-fruitbot", "secant": "graduated-secant"}.get(options.solver, options.solver)
+    base, query = split_spec(options.solver, error=UsageError)
+    name = join_spec({"adr": "adr:paper-fruitbot", "secant": "graduated-secant"}.get(base, base), query)
     if name in ("none", "noise"):
         return name, 1
     solver = find_attacker(name)
     if isinstance(solver, Solver):
         return solver, steps_within(solver, passes)
+    if query:
+        raise UsageError(f"standard takes no keys here, found {options.solver!r}; set --budget instead")
     if passes < LEAST:
         raise UsageError(f"standard needs at least {LEAST} passes an observation, found {passes}; raise --budget")
     return StandardSearch(passes), 1

@@ -29,7 +29,7 @@ def latent_solver(solver: Solver | str, *, rate: float | None = None) -> Solver:
     """
     if isinstance(solver, Solver):
         return solver
-    found = NAMED[solver] if solver in NAMED else make_solver(solver)
+    found = make_solver(solver, instead=NAMED)
     if rate is None:
         return found
     field = "length" if hasattr(found.step, "length") else "rate"

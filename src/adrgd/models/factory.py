@@ -11,7 +11,7 @@ from torch import nn
 
 from adrgd.errors import ModelError
 from adrgd.models.weights import load_named
-from adrgd.specs import closest
+from adrgd.specs import closest, parse_value
 
 FACTORY = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
 
@@ -54,15 +54,3 @@ def load_factory(base: str, query: dict[str, str], *, spec: str) -> nn.Module:
     if weights is not None:
         load_named(module, Path(weights).expanduser())
     return module
-
-
-def parse_value(text: str) -> int | float | bool | str:
-    """Read a value of a query: an int, a float or a bool where it looks like one, else the text itself."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

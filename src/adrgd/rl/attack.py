@@ -64,8 +64,8 @@ class ObservationAttack:
         Raises:
             UsageError: there is none of that name.
         """
-        name = PAPER if self.solver == "adr" else self.solver
-        solver = make_solver(name) if isinstance(name, str) else name
+        given = self.solver
+        solver = make_solver(given, instead={"adr": make_solver(PAPER)}) if isinstance(given, str) else given
         return replace(solver, random_start=True) if self.loss == "action" else solver  # it is flat at no change
 
     def check(self, agent: Agent, env: Env) -> None:

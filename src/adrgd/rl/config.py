@@ -67,8 +67,7 @@ class RefineConfig:
         """
         if not isinstance(self.solver, str):
             return as_solver(self.solver)
-        named = NAMED.get(self.solver)
-        return make_solver(self.solver) if named is None else named
+        return make_solver(self.solver, instead=NAMED)
 
 
 NAMED: dict[str, Solver] = {

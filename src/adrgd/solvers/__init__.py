@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 
 from adrgd.errors import UsageError
 from adrgd.solvers.adr import ADRGD, SearchedGates
+from adrgd.solvers.changed import changed
 from adrgd.solvers.gradient import (
     FGSM,
     GD,
@@ -31,6 +33,7 @@ from adrgd.solvers.steps import (
     Perturbed,
     Steepest,
 )
+from adrgd.specs import split_spec
 
 SOLVERS: dict[str, Callable[[], Solver]] = {
     "graduated": GraduatedADR,
@@ -61,20 +64,33 @@ STEPS: dict[str, Callable[[], StepRule]] = {
 }
 
 
-def make_solver(name: str, *, others: tuple[str, ...] = ()) -> Solver:
+def make_solver(name: str, *, others: tuple[str, ...] = (), instead: Mapping[str, Solver] | None = None) -> Solver:
     """The solver of that name with its defaults; "adr:PRESET" names a preset of ADR-GD.
 
     Args:
+        name: `?key=value&...` behind it sets fields of the solver, its gate rule or its step rule; `step=RULE` takes
+            another step rule first.
         others: what else could have been named, for the sentence about an unknown one.
+        instead: names that stand for something of their own here.
 
     Raises:
-        UsageError: unknown solver or preset.
+        UsageError: unknown solver, preset or field, or a value that makes no sense.
 
     Examples:
         >>> import adrgd
         >>> adrgd.make_solver("pgd").step.schedule
         'linear'
+        >>> adrgd.make_solver("pgd?schedule=constant&length=0.1").step
+        Steepest(schedule='constant', power=0.0, length=0.1)
     """
+    base, query = split_spec(name, error=UsageError)
+    solver = (instead or {}).get(base) or _named(base, others)
+    if rule := query.pop("step", None):
+        solver = dataclasses.replace(solver, step=make_step(rule))
+    return changed(solver, query, spec=name) if query else solver
+
+
+def _named(name: str, others: tuple[str, ...]) -> Solver:
     kind, _, variant = name.partition(":")
     if kind not in SOLVERS:
         raise UsageError(f"unknown solver {kind!r}; expected one of {', '.join([*others, *SOLVERS])}, adr:PRESET")

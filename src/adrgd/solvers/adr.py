@@ -21,6 +21,7 @@ from adrgd.errors import UsageError
 from adrgd.gates import Picked
 from adrgd.objective import Classify, Misclassify, Score
 from adrgd.rows import column, norm
+from adrgd.settings import settle_fields
 from adrgd.solvers.solver import Evaluation, Problem, Sees, Solver, StepRule
 from adrgd.solvers.steps import Normalised, unit
 from adrgd.surrogate import (
@@ -120,6 +121,9 @@ class SearchedGates:
     normalise_distance: bool = True
     perturb: bool = True
     layers: str = "all"
+
+    def __post_init__(self) -> None:
+        settle_fields(self)
 
     def start(self, problem: Problem, x: Tensor) -> Pattern:
         layers = problem.pick(self, x)

@@ -21,6 +21,7 @@ from adrgd.activations import LOGISTIC, Slope
 from adrgd.errors import UsageError
 from adrgd.gates import Call, Gates, Picked, noting
 from adrgd.rows import column
+from adrgd.settings import settle_fields
 from adrgd.solvers.softened import softened
 from adrgd.solvers.solver import Evaluation, Problem, Sees, Solver, StepRule, TrueGates
 from adrgd.solvers.steps import FROM_TWO_RADII, Momentum
@@ -79,6 +80,7 @@ class NoisyGates:
     layers: str = "all"
 
     def __post_init__(self) -> None:
+        settle_fields(self)
         if not (self.sigma0 > 0 and 0 < self.spread[0] <= self.spread[1]):
             raise UsageError(f"sigma0 and spread must be positive, found {self.sigma0} and {self.spread}")
         if not (0 < self.until <= 1 and 0 < self.floor <= 1 and 0 <= self.memory < 1):
@@ -110,11 +112,6 @@ class GraduatedGates(NoisyGates):
     """
 
     probe_every: int = 5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.probe_every < 1:
-            raise UsageError(f"expected probe_every >= 1, found {self.probe_every}")
 
     def start(self, problem: Problem, x: Tensor) -> Noise:
         layers, flat = self.look(problem, x)

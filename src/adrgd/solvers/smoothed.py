@@ -18,6 +18,7 @@ from adrgd.activations import Factor, Number, PiecewiseLinear, Slope
 from adrgd.errors import UsageError
 from adrgd.gates import Call, Picked
 from adrgd.rows import column
+from adrgd.settings import settle_fields
 from adrgd.solvers.softened import softened
 from adrgd.solvers.solver import Evaluation, Problem, Sees, Solver, StepRule, TrueGates
 from adrgd.solvers.steps import FROM_TWO_RADII
@@ -38,6 +39,7 @@ class _AnnealedGates(ABC):
     layers: str = "all"
 
     def __post_init__(self) -> None:
+        settle_fields(self)
         if not 0 < self.until <= 1:
             raise UsageError(f"expected 0 < until <= 1, found {self.until}")
 

@@ -20,6 +20,7 @@ from adrgd.errors import NoGradientError, UsageError
 from adrgd.gates import ROWS, Gating, Inventory, Picked, look
 from adrgd.objective import Score
 from adrgd.rows import RowRandom, take
+from adrgd.settings import settle_fields
 
 Objective = Callable[..., Any]
 """x -> values (B,) or a `Score`; may take the row positions as a second argument named `rows`."""
@@ -176,6 +177,9 @@ class Solver:
     step: StepRule
     random_start: bool = False
     most_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        settle_fields(self)
 
 
 def gating(solver: Solver, function: Callable[[Tensor], Tensor], x: Tensor) -> Gating | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from adrgd.rows import column, norm
+from adrgd.settings import settle_fields
 from adrgd.solvers.solver import Problem
 
 Schedule = Literal["constant", "linear", "power"]
@@ -25,6 +26,9 @@ class _Scheduled:
 
     schedule: Schedule = "constant"
     power: float = 2.0
+
+    def __post_init__(self) -> None:
+        settle_fields(self)
 
     def decay(self, problem: Problem, t: int) -> float:
         """The share of the first length at iteration t = 0 .. steps - 1."""

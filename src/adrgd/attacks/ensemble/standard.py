@@ -32,6 +32,8 @@ from adrgd.names import STANDARD
 from adrgd.objective import Loss, find_loss
 from adrgd.settings import as_integer, as_number, settle
 from adrgd.solvers import GraduatedADR, GraduatedGates, Solver, Steepest, make_solver
+from adrgd.solvers.changed import changed
+from adrgd.specs import split_spec
 
 NAME = STANDARD
 LOOK = 60  # iterations towards each other class
@@ -102,10 +104,16 @@ class Standard:
 def find_attacker(name: str) -> Solver | Standard:
     """What a name stands for where whole data sets are attacked: "standard", or a solver of `adrgd.make_solver`.
 
+    Both take `?key=value&...` for their fields.
+
     Raises:
-        UsageError: neither.
+        UsageError: neither, or not such a field.
     """
-    return Standard() if name == NAME else make_solver(name, others=(NAME,))
+    base, query = split_spec(name, error=UsageError)
+    if base != NAME:
+        return make_solver(name, others=(NAME,))
+    ensemble: Standard = changed(Standard(), query, spec=name)
+    return ensemble
 
 
 def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:

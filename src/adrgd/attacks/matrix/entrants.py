@@ -15,11 +15,10 @@ from adrgd.attacks.evaluate import Attack, AttackResult, attack_batch
 from adrgd.attacks.matrix.judge import Checked, checked, judge
 from adrgd.defences.expected import Expected, passes_of
 from adrgd.errors import UsageError
-from adrgd.models.factory import parse_value
+from adrgd.names import STANDARD
 from adrgd.objective import Score, better, find_loss
 from adrgd.rows import RowRandom, column
-from adrgd.solvers import make_step
-from adrgd.specs import only_keys, split_spec
+from adrgd.specs import join_spec, parse_value, split_spec
 
 NOISE = "noise"
 
@@ -58,9 +57,10 @@ class Own:
 
     @staticmethod
     def named(spec: str, defaults: Attack, *, step: str | None = None) -> Own:
-        """A solver of `adrgd list`, with `?steps=N`, `?restarts=N`, `?loss=NAME` or `?step=RULE` where it differs.
+        """A solver of `adrgd list`, with `?steps=N`, `?restarts=N`, `?loss=NAME` or its own fields where it differs.
 
-        "standard" takes `?budget=N` and `?loss=NAME`; steps, restarts and step rules of the others do not concern it.
+        "standard" takes `?budget=N` and its like and `?loss=NAME`; steps, restarts and step rules of the others do not
+        concern it.
 
         Args:
             step: the step rule of all that do not name one; their own unless given.
@@ -69,19 +69,17 @@ class Own:
             UsageError: unknown solver or key, or a value that makes no sense.
         """
         name, query = split_spec(spec, error=UsageError)
-        solver = find_attacker(name)
-        keys = ("budget", "loss") if isinstance(solver, Standard) else ("steps", "restarts", "loss", "step")
-        only_keys(query, keys, spec=spec, error=UsageError)
-        given: dict[str, Any] = {key: parse_value(value) for key, value in query.items()}
-        for key in ("steps", "restarts", "budget"):
+        own = name == STANDARD
+        keys = [key for key in (("loss",) if own else ("loss", "steps", "restarts")) if key in query]
+        given: dict[str, Any] = {key: parse_value(query.pop(key)) for key in keys}
+        for key in ("steps", "restarts"):
             if key in given and (type(given[key]) is not int or given[key] < 1):
                 raise UsageError(f"expected {key} of at least 1 in {spec!r}, found {given[key]}; correct it")
-        rule = given.pop("step", step)
-        if isinstance(solver, Standard):
-            solver = Standard(budget=given.pop("budget", solver.budget))
+        if own:
             given = {"steps": 100, "restarts": 1, "stop_at_success": True} | given
-        elif rule is not None:
-            solver = dataclasses.replace(solver, step=make_step(str(rule)))
+        elif step is not None:
+            query.setdefault("step", step)
+        solver = find_attacker(join_spec(name, query))
         return Own(name=spec, attack=dataclasses.replace(defaults, solver=solver, **given))
 
     @property

@@ -28,9 +28,8 @@ from adrgd.attacks.matrix.judge import Checked, checked, judge
 from adrgd.attacks.matrix.watched import Watched
 from adrgd.defences.expected import seeded
 from adrgd.errors import AdrgdError, MissingExtraError, UsageError, installing, warn
-from adrgd.models.factory import parse_value
 from adrgd.objective import find_loss
-from adrgd.specs import closest, split_spec
+from adrgd.specs import closest, parse_value, split_spec
 
 T = TypeVar("T")
 

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from adrgd.errors import AdrgdError, AdrgdWarning, ModelError
-from adrgd.models.factory import parse_value
 from adrgd.models.normalise import Normalised
 from adrgd.models.weights import load_named
 from adrgd.models.zoos.published import Published
+from adrgd.specs import parse_value
 
 __all__ = ["ZOOS", "Published", "load_published"]
 
