@@ -46,6 +46,13 @@ def test_value_belongs_to_the_point_and_the_point_to_the_domain(name: str, mlp: 
     assert (solution.value >= objective(x0)).all()
 
 
+def test_a_network_of_one_output_is_an_objective(mlp: nn.Module, x0: Tensor) -> None:
+    one = nn.Sequential(mlp, nn.Linear(3, 1)).eval()
+    found, same = (maximize(value, x0, domain=BOX, steps=5) for value in (one, lambda x: one(x)[:, 0]))
+    assert torch.equal(found.x, same.x)
+    assert found.value.shape == (6,)
+
+
 def test_the_best_point_is_returned_not_the_last() -> None:
     """A constant step of .7 radii jumps back and forth over the peak and ends away from it."""
     points: list[Tensor] = []

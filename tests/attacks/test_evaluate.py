@@ -124,7 +124,7 @@ def test_history_is_the_best_loss_so_far(problem: Problem) -> None:
     ("images", "labels", "error", "sentence"),
     [
         (torch.full((2, 1, 4, 4), 1.5), torch.tensor([0, 1]), DataError, "found values from 1.5 to 1.5"),
-        (torch.full((2, 1, 4, 4), torch.nan), torch.tensor([0, 1]), DataError, "must lie in"),
+        (torch.full((2, 1, 4, 4), torch.nan), torch.tensor([0, 1]), DataError, "must be finite numbers"),
         (torch.zeros(2, 1, 4, 4), torch.tensor([0, 4]), DataError, "labels must lie between 0 and 3"),
         (torch.zeros(2, 1, 4, 4), torch.tensor([-1, 0]), DataError, "found -1 to 0"),
     ],

@@ -197,7 +197,7 @@ def takes_rows(objective: Objective) -> bool:
 
 
 def as_score(answer: object, count: int) -> Score:
-    """Turn what an objective returned into a `Score`.
+    """Turn what an objective returned into a `Score`; values (B, 1), as of a network with one output, are one a row.
 
     Raises:
         UsageError: it is not one number a row.
@@ -206,6 +206,8 @@ def as_score(answer: object, count: int) -> Score:
         value, reached = answer
     else:
         value, reached = answer, None
+    if isinstance(value, Tensor) and value.shape == (count, 1):
+        value = value[:, 0]
     if not isinstance(value, Tensor) or value.shape != (count,) or not value.is_floating_point():
         found = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise UsageError(f"the objective must return one floating-point number a row, shape ({count},); found {found}")
