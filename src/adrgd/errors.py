@@ -11,6 +11,12 @@ from typing import Any
 LONGEST = 4_000
 """Signs of a sentence; a longer one lacks its middle."""
 
+NO_ROOM = (
+    "allocate memory", "out of memory", "not enough memory", "failed to allocate", "could not create a primitive",
+    "could not create a memory", "bad_alloc",
+)  # fmt: skip
+"""What torch, and what it is made of, say where there is no memory left."""
+
 
 class AdrgdError(Exception):
     """The root of the project's errors; the command line turns `exit_code` into its own."""
@@ -79,7 +85,16 @@ def sentence(error: BaseException) -> str:
     """What went wrong, in one line."""
     if isinstance(error, AdrgdError):
         return str(error)
+    if out_of_memory(error):
+        return "memory ran out; let the process have more of it, or give it less to do"
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0] or 'no message'}"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no room, which torch does in words."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError | OSError) and any(words in str(error).lower() for words in NO_ROOM)
+    )
 
 
 def installing(extra: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from falsify.problems import vnnlib
+from falsify.problems import SUM_AND_DIFFERENCE, save_linear, vnnlib
 from recheck.nets import Net, mlp
 from safetensors.torch import load_file, safe_open, save_file
 
@@ -96,6 +96,22 @@ def test_other_files_are_refused(files: list[str], capsys: pytest.CaptureFixture
         Path(files[2]).write_bytes(content)
         assert again(files) == 2
         assert "expected a proof" in one_line(capsys)
+
+
+@pytest.mark.parametrize(("formula", "leaves"), [("(>= Y_0 3)", 1), ("(<= X_0 -2)", 0)])
+def test_networks_without_neurons_and_properties_without_cases(
+    formula: str, leaves: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(tmp_path / name) for name in ("net.onnx", "prop.vnnlib", "proof")]
+    save_linear(Path(files[0]), SUM_AND_DIFFERENCE)
+    Path(files[1]).write_text(vnnlib(formula))
+    assert run(["falsify", *files[:2], "--proof", files[2]]) == 0
+    capsys.readouterr()
+    assert again(files, "--json") == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert (found["proven"], found["leaves"], found["least_bound"] is None) == (True, leaves, not leaves)
+    assert again(files) == 0
+    assert f"leaves      {leaves}" in capsys.readouterr().out
 
 
 def test_nothing_else_is_replaced(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

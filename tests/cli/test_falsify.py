@@ -90,6 +90,46 @@ def test_a_counterexample_that_cannot_be_saved_is_printed(
     assert "was not saved" in printed.err
 
 
+def test_out_holds_the_word_error_where_there_is_no_verdict(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "verdict.txt"
+    out.write_text("sat\n((X_0 1))\n")
+    Path(files[1]).write_text("")
+    assert run(*files, "--out", out) == 2
+    assert out.read_text() == "error\n"
+    assert "expected declarations" in capsys.readouterr().err
+    out.write_text("mine")
+    assert run(*files, "--out", out) == 2
+    assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", [".", "net.onnx/proof", "/dev/null", "/proc/proof"])
+def test_a_proof_that_could_not_be_written_is_said_first(
+    place: str, files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if place.startswith("/") and not Path(place).parent.exists():
+        pytest.skip("this system has no such folder")
+    assert run(*files, "--proof", tmp_path / place) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "error\n"
+    assert "--proof" in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_several_networks(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("vnnlib")
+    nets = "".join(
+        f"(declare-network {n} (declare-input X{n} real [1,2]) (declare-output Y{n} real [2]))" for n in "fg"
+    )
+    box = "".join(f"(assert (and (>= X{n}[0,{i}] -1.0) (<= X{n}[0,{i}] 1.0)))" for n in "fg" for i in range(2))
+    Path(files[1]).write_text(f"(vnnlib-version <2.0>){nets}{box}(assert (>= Yf[0] (+ Yg[0] 1.0)))")
+    assert run(f"[('f', {files[0]!r}), ('g', {files[0]!r})]", files[1]) == 0
+    assert capsys.readouterr().out.startswith("sat\nXf real [1, 2]\n")
+    assert run(f"[('f', {files[0]!r})", files[1]) == 2
+    assert "expected a file or a list such as" in capsys.readouterr().err
+
+
 def test_a_list_of_instances(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "instances.csv").write_text("net.onnx,prop.vnnlib,120\nnet.onnx,missing.vnnlib,120\n")
     out = tmp_path / "run"

@@ -58,6 +58,9 @@ def test_a_batch_records_everything_and_goes_on_after_an_error(folder: Path) -> 
     assert "vnnlib" in rows[2]["message"]
     assert (folder / "out" / rows[0]["counterexample"]).read_text().startswith("sat\n((X_0 ")
     assert "bad.vnnlib" in (folder / "out/summary.md").read_text()
+    page = (folder / "out/report.html").read_text()
+    for words in ('<a href="counterexamples/00000.txt">sat</a>', "bench/vnnlib/no.vnnlib", "is the file whole?"):
+        assert words in page
     assert not (folder / "out/parts").exists()
 
 

@@ -68,11 +68,14 @@ NETWORK = "(declare-network {name} (declare-input X{name} real [1]) {hidden} (de
         (HEADER.format(kind="real") + BOX + "(assert (<= Z[0] 1.0))", "Undeclared variable at line 11 (Z: "),
         (HEADER.format(kind="real") + BOX + "(assert (<= Y[0] 1.0)", "Parse error"),
         (HEADER.format(kind="real") + BOX + "(assert (<= (* Y[0] Y[1]) 1.0))", "product of variables"),
-        (HEADER.format(kind="real") + "(assert (<= Y[0] 1.0))", "X_0 without lower bound"),
+        (HEADER.format(kind="real") + "(assert (<= Y[0] 1.0))", "X[0,0,0] without lower bound"),
         ("(vnnlib-version <2.0>)" + NETWORK.format(name="a", hidden="") + NETWORK.format(name="b", hidden="")
-         + "(assert (<= Xa[0] Xb[0]))", "expected one network, found 2"),
+         + "(assert (and (>= Xa[0] 0.0) (<= Xa[0] Xb[0])))", "found Xa[0] without upper bound"),
         (HEADER.format(kind="real").replace("[1,2,2])", "[1,2,2]) (declare-input Z real [1])") + BOX + FORMS,
-         "expected 1 input tensors, found 2"),
+         "found Z[0] without lower bound"),
+        ("(vnnlib-version <2.0>)"
+         + NETWORK.format(name="a", hidden="(declare-hidden H real [1] \"h\")") + "(assert (<= Xa[0] 1.0))",
+         "found the hidden tensor H"),
     ],
 )  # fmt: skip
 def test_what_is_refused(text: str, sentence: str) -> None:

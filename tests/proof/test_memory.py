@@ -109,3 +109,28 @@ def test_unsat_stays_without_its_file(
     assert printed.out == "unsat\n"
     assert "memory" in printed.err
     assert not (tmp_path / "proof").exists()
+
+
+@pytest.mark.parametrize("fail", KINDS)
+def test_a_search_without_memory_takes_fewer_runs(
+    fail: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from adrgd.falsify import search
+
+    whole, tried = search.maximize, []
+
+    def limited(objective: Any, start: Any, *more: Any, **named: Any) -> Any:
+        tried.append(len(start))
+        return fail() if len(start) > most else whole(objective, start, *more, **named)
+
+    monkeypatch.setattr(search, "maximize", limited)
+    net = save_linear(tmp_path / "net.onnx", SUM_AND_DIFFERENCE)
+    (tmp_path / "prop.vnnlib").write_text(vnnlib("(>= Y_0 1)"))
+    most = 2
+    assert falsify(net, tmp_path / "prop.vnnlib", prove=False).answer == "sat"
+    assert max(tried) > 2
+    most = 0
+    found = falsify(net, tmp_path / "prop.vnnlib", timeout=20.0, prove=False)
+    assert (found.answer, found.message) == ("unknown", "the search ran out of memory")
+    (tmp_path / "prop.vnnlib").write_text(vnnlib("(>= Y_0 3)"))
+    assert falsify(net, tmp_path / "prop.vnnlib").answer == "unsat"

@@ -65,21 +65,23 @@ def _words(options: Options, found: Rechecked) -> str:
         f"\ntolerance  {about.tolerance:g}: boxes widened and constraints eased by it" if about.tolerance else ""
     )
     neurons = f"{sum(about.neurons)} neurons in {len(about.neurons)} layers"
+    least = f", each bound above zero{empty}; the least {done.least:.3g}" if done.leaves else ": nothing can violate it"
     return "\n".join(
         [
             f"proven: no input of {options.prop} violates it on {options.network}",
             f"network     {about.inputs} inputs, {neurons}, {about.outputs} outputs; SHA-256 {about.network[:16]}...",
             f"property    {about.cases} cases, all covered; SHA-256 {about.property[:16]}...{tolerance}",
-            f"leaves      {done.leaves}, each bound above zero{empty}; the least {done.least:.3g}",
+            f"leaves      {done.leaves}{least}",
             f"arithmetic  {kind}; {found.seconds:.1f} s",
         ]
     )
 
 
 def _plain(options: Options, found: Rechecked) -> dict[str, Any]:
+    least = found.checked.least if found.checked.leaves else None
     return {
         "proof": str(options.file), "network": str(options.network), "property": str(options.prop), "proven": True,
         "exact": found.exact, "cases": found.about.cases, "leaves": found.checked.leaves,
-        "empty": found.checked.empty, "least_bound": found.checked.least, "tolerance": found.about.tolerance,
+        "empty": found.checked.empty, "least_bound": least, "tolerance": found.about.tolerance,
         "network_sha256": found.about.network, "property_sha256": found.about.property, "seconds": found.seconds,
     }  # fmt: skip

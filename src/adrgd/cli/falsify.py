@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -19,10 +20,12 @@ from adrgd.cli.options import GOES, cli, positive, usable_device
 from adrgd.cli.signals import advised
 from adrgd.deprecation import say_renamed
 from adrgd.errors import UsageError, sentence
-from adrgd.files import make_folder, write_text
-from adrgd.files.outputs import refuse_others
+from adrgd.files import write_text
+from adrgd.files.outputs import refuse_others, refuse_unwritable
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from adrgd.falsify.run import Verdict
 
 DESCRIPTION = (
@@ -36,8 +39,8 @@ DESCRIPTION = (
 class Options:
     """What to search, and for how long."""
 
-    network: tyro.conf.Positional[Path | None] = None
-    """FILE.onnx or FILE.onnx.gz."""
+    network: tyro.conf.Positional[str | None] = None
+    """FILE.onnx or FILE.onnx.gz; of several networks "[('f', 'FILE.onnx'), ('g', 'FILE.onnx')]"."""
     prop: tyro.conf.Positional[Path | None] = None
     """FILE.vnnlib or FILE.vnnlib.gz."""
     instances: Path | None = None
@@ -118,19 +121,32 @@ def _check(options: Options) -> None:
         torch.set_num_threads(positive(options.threads, "threads"))
 
 
-def _one(options: Options, network: Path, prop: Path) -> int:
-    from adrgd.falsify.run import falsify
-
+def _one(options: Options, words: str, prop: Path) -> int:
     if options.out is not None:
         refuse_others(options.out, _is_verdict)
+    try:
+        return _decided(options, words, prop)
+    except UnsavedError:
+        raise
+    except Exception:
+        if options.out is not None:
+            with contextlib.suppress(OSError):  # the reason is of more use than that it could not be written down
+                _write(options.out, "error")
+        raise
+
+
+def _decided(options: Options, words: str, prop: Path) -> int:
+    from adrgd.falsify.networks import network_files
+    from adrgd.falsify.run import falsify
+
     if options.proof is not None:
         from adrgd.recheck.proof_file import is_proof
 
         refuse_others(options.proof, is_proof, option="--proof")
-        make_folder(options.proof.parent)
+        refuse_unwritable(options.proof, option="--proof")
     from adrgd.cli.progress import progress_bar
 
-    device = usable_device(options.device)
+    network, device = network_files(words), usable_device(options.device)
     with progress_bar() as bar:
         bar.add_task("searching and proving" if options.prove else "searching", total=None)
         verdict = falsify(
@@ -156,7 +172,7 @@ def _many(options: Options, file: Path) -> int:
         config={"adrgd": __version__, "timeout": options.timeout}, resume=options.resume, prove=options.prove,
     )  # fmt: skip
     advice = f"go on with the same command and --resume --out {out}"
-    from adrgd.cli.progress import progress_bar
+    from adrgd.cli.progress import printer, progress_bar
 
     try:
         with advised(advice), progress_bar() as progress, closing(batch.run(options.processes)) as results:
@@ -174,8 +190,25 @@ def _many(options: Options, file: Path) -> int:
         print(json.dumps(summary))
     else:
         counts = ", ".join(f"{summary[answer]} {answer}" for answer in ANSWERS)
-        print(f"{summary['instances']} instances: {counts}; results: {out}/summary.md")
+        print()
+        printer().print(_table(summary))
+        print(f"{summary['instances']} instances: {counts}; results: {out}/report.html")
     return 0
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from adrgd.falsify.summary import table
+
+    header, *lines = table(summary)
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in header:
+        shown.add_column(name, justify="left" if name == "folder" else "right", overflow="fold")
+    for line in lines:
+        shown.add_row(*line)
+    return shown
 
 
 def _is_verdict(head: bytes) -> bool:
@@ -186,11 +219,7 @@ def _is_verdict(head: bytes) -> bool:
 
 def _save(out: Path, verdict: Verdict) -> None:
     try:
-        if out.exists() and not out.is_file():  # a device or a pipe cannot be replaced by a file
-            out.write_text(verdict.text() + "\n", encoding="utf-8")
-        else:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            write_text(out, verdict.text() + "\n")
+        _write(out, verdict.text())
     except OSError as error:
         below = verdict.counterexample.text() if verdict.counterexample else ""
         raise UnsavedError(
@@ -198,6 +227,14 @@ def _save(out: Path, verdict: Verdict) -> None:
             "choose another --out",
             below,
         ) from error
+
+
+def _write(out: Path, text: str) -> None:
+    if out.exists() and not out.is_file():  # a device or a pipe cannot be replaced by a file
+        out.write_text(text + "\n", encoding="utf-8")
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_text(out, text + "\n")
 
 
 def _print(text: str) -> None:

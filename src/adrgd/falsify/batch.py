@@ -4,7 +4,8 @@
     parts/INDEX.json          one finished instance each; gone once all are merged
     counterexamples/INDEX.txt the verdict and the counterexample of an instance, as `adrgd falsify --out` writes it
     results.parquet           one row an instance
-    summary.md
+    summary.md                counts by folder
+    report.html               the same, and every instance
 
 An instance counts as finished when its part exists, and that is written last.
 """
@@ -22,7 +23,7 @@ from typing import Any
 from adrgd.errors import sentence
 from adrgd.falsify.instances import Instance, InstanceList
 from adrgd.falsify.run import falsify
-from adrgd.falsify.summary import markdown, summarise
+from adrgd.falsify.summary import markdown, report, summarise
 from adrgd.falsify.workers import Done, run_jobs
 from adrgd.files.reading import read_bytes, read_json, read_record, read_table
 from adrgd.runs import open_run
@@ -82,7 +83,12 @@ class Batch:
     ) -> None:  # fmt: skip
         self.instances, self.out, self.seed, self.tolerance = listed.instances, out, seed, tolerance
         self.prove = prove
-        config = config | {"instances": listed.digest, "seed": seed, "tolerance": tolerance, "prove": prove}
+        self.config = config = config | {
+            "instances": listed.digest,
+            "seed": seed,
+            "tolerance": tolerance,
+            "prove": prove,
+        }
         self.folder = open_run(out, config, resume=resume)
         if self.folder.has(TABLE):
             self._reopen()
@@ -120,6 +126,7 @@ class Batch:
             rows = folder.read(TABLE, read_table).to_pylist()
             summary = summarise(rows) | {"out": str(self.out)} | folder.remarks()
             folder.write_text("summary.md", markdown(summary, rows))
+            folder.write_text("report.html", report(summary, rows, self.config))
             folder.remove([part for part in parts if folder.has(part)])
         return summary
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from adrgd.falsify.alternatives import alternatives
+from adrgd.falsify.equal import renumbered, tied
 from adrgd.falsify.formula import Atom, Formula, Written
+from adrgd.falsify.implied import OPEN, Corners, implied, open_sides
 from adrgd.falsify.property import Case, Property, PropertyError
 from adrgd.files import limits
 
-Corners = dict[int, tuple[float, float]]
-"""Lower and upper bound of the inputs that have any."""
-
-OPEN = (-math.inf, math.inf)
+Names = Callable[[int], str]
+"""What an input is called, by its number."""
 
 
 class Box(NamedTuple):
@@ -31,16 +32,33 @@ class Box(NamedTuple):
     written: dict[int, Decimal]
 
 
-def build_property(asserted: Sequence[Formula], *, inputs: int, outputs: int, deadline: float = math.inf) -> Property:
+def build_property(
+    asserted: Sequence[Formula], *, inputs: int, outputs: int, deadline: float = math.inf, name: str | Names = "X_{}"
+) -> Property:
     """Multiply the asserted formulas out into cases; those whose box is empty are dropped.
 
-    A constraint on one input alone moves a side of the box; every other one becomes a row.
+    A constraint on one input alone moves a side of the box; every other one becomes a row. Inputs that are always equal
+    become one.
+
+    Args:
+        name: of an input in errors, its number in place of {}; or what gives it.
 
     Raises:
         PropertyError: an input has no lower or no upper bound, or there are too many cases.
         TimeUpError: the deadline, a value of `time.monotonic()`, has passed.
     """
     common, rest = alternatives(asserted, deadline=deadline)
+    called = name.format if isinstance(name, str) else name
+    columns = tied(common, inputs)
+    if columns is not None:
+        inputs = max(columns) + 1
+        merged = renumbered(common, columns)
+        rest = (tuple(again) for one in rest if (again := renumbered(one, columns)) is not None)
+        if merged is None:
+            rest = iter(())
+        common = merged or []
+        first = [columns.index(at) for at in range(inputs)]
+        called = partial(_first, called, first)
     shared, rows = _split(common, {})
     boxes: dict[frozenset[tuple[int, tuple[float, float]]], Box | None] = {}
     cases, made = [], 0
@@ -48,15 +66,20 @@ def build_property(asserted: Sequence[Formula], *, inputs: int, outputs: int, de
         own, more = _split(alternative, shared)
         key = frozenset(own.items())
         if key not in boxes:
-            boxes[key] = _box(shared | own, inputs)
+            corners = implied(shared | own, rows, inputs)
+            alone = open_sides(corners, inputs)  # what a case's own rows imply is of no use to others
+            box = boxes[key] = _box(implied(corners, [*rows, *more], inputs) if alone else corners, inputs, called)
+            if alone:
+                del boxes[key]
             made += 4 * inputs
-        box = boxes[key]
+        else:
+            box = boxes[key]
         if box is not None:
             mixed = _mixed(rows) or _mixed(more)
             made += (len(rows) + len(more)) * (outputs + mixed * inputs)
             check_room(made)
             cases.append(_case(box, rows + more, outputs, mixed))
-    return Property(tuple(cases), inputs, outputs)
+    return Property(tuple(cases), inputs, outputs, columns)
 
 
 def _split(atoms: Sequence[Atom], outer: Corners) -> tuple[Corners, list[Atom]]:
@@ -86,7 +109,12 @@ def _limit(bound: float, weight: float, strict: bool) -> float:
     return limit
 
 
-def _box(corners: Corners, inputs: int) -> Box | None:
+def _first(called: Names, first: Sequence[int], at: int) -> str:
+    """The name of an input that several have become: that of the first of them."""
+    return called(first[at])
+
+
+def _box(corners: Corners, inputs: int, called: Names) -> Box | None:
     if any(low > high for low, high in corners.values()):
         return None
     check_room(4 * min(inputs, len(corners)))
@@ -95,7 +123,9 @@ def _box(corners: Corners, inputs: int) -> Box | None:
     for index, (low, high) in enumerate(sides):
         for side, value in (("lower", low), ("upper", high)):
             if not math.isfinite(value):
-                raise PropertyError(f"expected bounds for every input, found X_{index} without {side} bound; add one")
+                raise PropertyError(
+                    f"expected bounds for every input, found {called(index)} without {side} bound; add one"
+                )
     both = torch.tensor(sides, dtype=torch.float64).reshape(inputs, 2)
     inside = torch.tensor([_inside(*pair) for pair in sides], dtype=torch.float64).reshape(inputs, 2)
     lower, upper = both[:, 0].contiguous(), both[:, 1].contiguous()

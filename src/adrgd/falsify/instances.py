@@ -6,9 +6,10 @@ import csv
 import hashlib
 import math
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from adrgd.errors import UsageError
+from adrgd.falsify.networks import NetworkFiles, network_files
 from adrgd.files import reading
 
 COLUMNS = ("onnx", "vnnlib", "timeout")
@@ -22,7 +23,7 @@ class Instance:
         index: its place in the list, from 0.
         onnx, vnnlib: as the list writes them.
         folder: the benchmark that it belongs to: what comes before the folder named onnx.
-        network, prop: the files.
+        network, prop: the files; of several networks, with the names that the property gives them.
         timeout: seconds.
     """
 
@@ -30,9 +31,14 @@ class Instance:
     onnx: str
     vnnlib: str
     folder: str
-    network: Path
+    network: NetworkFiles
     prop: Path
     timeout: float
+
+    @property
+    def networks(self) -> tuple[Path, ...]:
+        """The files of its networks."""
+        return (self.network,) if isinstance(self.network, Path) else tuple(self.network.values())
 
 
 @dataclass(frozen=True)
@@ -85,14 +91,24 @@ def _instance(index: int, cells: list[str], cap: float | None, file: Path, line:
             f"expected onnx,vnnlib,timeout at line {line} of {str(file)!r}, found {','.join(cells)!r}; "
             "give both files and a positive number of seconds"
         )
+    try:
+        named = network_files(onnx)
+    except UsageError as error:
+        raise UsageError(f"line {line} of {str(file)!r}: {error}") from error
+    network: NetworkFiles
+    if isinstance(named, Path):
+        network, first = _existing(file.parent / named), named
+    else:
+        network = {name: _existing(file.parent / path) for name, path in named.items()}
+        first = next(iter(named.values()))
     return Instance(
-        index, onnx, vnnlib, _folder(onnx, file), _existing(file.parent / onnx), _existing(file.parent / vnnlib),
+        index, onnx, vnnlib, _folder(first, file), network, _existing(file.parent / vnnlib),
         timeout if cap is None else min(timeout, cap),
     )  # fmt: skip
 
 
-def _folder(onnx: str, file: Path) -> str:
-    parts = PurePosixPath(onnx).parent.parts
+def _folder(onnx: Path, file: Path) -> str:
+    parts = onnx.parent.parts
     if "onnx" in parts:
         parts = parts[: parts.index("onnx")]
     return "/".join(parts) or file.resolve().parent.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -66,19 +67,77 @@ class Case:
         return torch.where(self.strict, room > 0, room >= 0).all(1)
 
 
+@dataclass(frozen=True)
+class Variable:
+    """A tensor as a file of version 2 declares it.
+
+    Attributes:
+        kind: the type of its numbers, as the file writes it: "real", "float32", ...
+        onnx: its name in the network's file; empty where its place says which one it is.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    onnx: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A network as a file of version 2 declares it.
+
+    Attributes:
+        equal_to: the name of another network whose file it shares; empty for one with a file of its own.
+    """
+
+    name: str
+    inputs: tuple[Variable, ...]
+    outputs: tuple[Variable, ...]
+    equal_to: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Property:
     """The cases of a property: a counterexample to any one of them violates it.
+
+    Inputs that the file makes equal are one number of x.
 
     Attributes:
         cases: none when the constraints contradict each other, so that nothing can violate the property.
         inputs: how many numbers x has.
         outputs: how many numbers y has.
+        columns: for each input of the file, its place in x; None where x holds them as they are.
+        networks: as a file of version 2 declares them, whose inputs and outputs are numbered one after the other;
+            none in version 1.
     """
 
     cases: tuple[Case, ...]
     inputs: int
     outputs: int
+    columns: tuple[int, ...] | None = None
+    networks: tuple[Declared, ...] = ()
+
+    @property
+    def given(self) -> int:
+        """How many inputs the file has."""
+        return self.inputs if self.columns is None else len(self.columns)
+
+    def spread(self, x: Tensor) -> Tensor:
+        """All inputs of the file (given,), from x (inputs,)."""
+        return x if self.columns is None else x[torch.tensor(self.columns)]
+
+    def gathered(self, full: Tensor) -> Tensor | None:
+        """x (inputs,) from all inputs of the file (given,); None where those differ that are to be equal."""
+        if self.columns is None:
+            return full
+        x = full.new_zeros(self.inputs)
+        x[torch.tensor(self.columns)] = full
+        return x if torch.equal(self.spread(x), full) else None
 
     def boxes(self) -> list[tuple[int, ...]]:
         """The numbers of the cases that share a box, for each box once, in the order of the cases."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +21,22 @@ from adrgd.models.onnx.verify import DTYPES
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Replay:
+class Session:
     """The network of an .onnx or .onnx.gz file as onnxruntime runs it, on one thread.
 
     Args:
         content: of the file, where it was read already.
+        inputs, outputs: the names of those that are used, in the order of their numbers; all, in the file's order,
+            unless given.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
-        ModelError: it cannot read the file, or the file's input is not one tensor of floating-point numbers.
+        ModelError: it cannot read the file, or the file's inputs are not floating-point numbers of one type.
     """
 
-    def __init__(self, path: Path, content: bytes | None = None) -> None:
+    def __init__(
+        self, path: Path, content: bytes | None = None, inputs: Sequence[str] = (), outputs: Sequence[str] = ()
+    ) -> None:
         runtime = optional("onnxruntime", extra="falsify")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -43,12 +49,55 @@ class Replay:
             raise
         except Exception as error:  # onnxruntime's errors have no common base
             raise ModelError(f"expected a file that onnxruntime can run, found {path}: {_first(error)}") from error
-        entries = self.session.get_inputs()
-        if len(entries) != 1 or entries[0].type not in DTYPES:
-            found = ", ".join(entry.type for entry in entries)
-            raise ModelError(f"expected {path} to take one tensor of floating-point numbers, found {found or 'none'}")
-        self.path, self.name, self.dtype = path, entries[0].name, DTYPES[entries[0].type]
-        self.shape = tuple(size if isinstance(size, int) and size > 0 else 1 for size in entries[0].shape)
+        entries = {entry.name: entry for entry in self.session.get_inputs()}
+        used = [entries[name] for name in inputs or entries]
+        kinds = dict.fromkeys(entry.type for entry in used)
+        if len(kinds) != 1 or not set(kinds) <= set(DTYPES):
+            found = ", ".join(kinds) or "none"
+            raise ModelError(f"expected {path} to take floating-point numbers of one type, found {found}")
+        self.path, self.dtype = path, DTYPES[used[0].type]
+        self.shapes = {
+            entry.name: tuple(size if isinstance(size, int) and size > 0 else 1 for size in entry.shape)
+            for entry in used
+        }
+        self.size = sum(math.prod(shape) for shape in self.shapes.values())
+        self.names = list(outputs) or None
+
+    def outputs(self, x: Array) -> Array:
+        """All outputs (k,) in float64 for all inputs (size,), rounded to the file's precision."""
+        fed, at = {}, 0
+        for name, shape in self.shapes.items():
+            fed[name] = x[at : at + math.prod(shape)].astype(self.dtype).reshape(shape)
+            at += math.prod(shape)
+        try:
+            found = self.session.run(self.names, fed)
+        except Exception as error:
+            raise ModelError(f"expected onnxruntime to run {self.path}, found: {_first(error)}") from error
+        return np.concatenate([np.asarray(one, dtype=np.float64).reshape(-1) for one in found])
+
+
+class Replay:
+    """The judge of inputs: the network of an .onnx or .onnx.gz file in onnxruntime, or several of them.
+
+    Args:
+        path, content: as for `Session`.
+
+    Raises:
+        MissingExtraError, ModelError: as there.
+    """
+
+    def __init__(self, path: Path, content: bytes | None = None) -> None:
+        self._take([Session(path, content)])
+
+    @classmethod
+    def of(cls, sessions: Sequence[Session]) -> Replay:
+        """Of networks whose inputs, and whose outputs, stand one after the other; all compute in one precision."""
+        made = cls.__new__(cls)
+        made._take(sessions)
+        return made
+
+    def _take(self, sessions: Sequence[Session]) -> None:
+        self.sessions, self.dtype = tuple(sessions), sessions[0].dtype
 
     def outputs(self, x: Tensor) -> Tensor:
         """(k,) float64 outputs for one input (n,), rounded to the file's precision and given the file's shape.
@@ -56,24 +105,33 @@ class Replay:
         Raises:
             ModelError: the number of inputs does not fit, or onnxruntime cannot run it.
         """
-        if x.numel() != np.prod(self.shape):
-            raise ModelError(f"expected {self.path} to take {x.numel()} numbers, found an input of shape {self.shape}")
-        fed = x.detach().double().numpy().astype(self.dtype).reshape(self.shape)
-        try:
-            found = self.session.run(None, {self.name: fed})[0]
-        except Exception as error:
-            raise ModelError(f"expected onnxruntime to run {self.path}, found: {_first(error)}") from error
-        return torch.from_numpy(np.asarray(found, dtype=np.float64).reshape(-1).copy())
+        wanted = sum(session.size for session in self.sessions)
+        if x.numel() != wanted:
+            names = " and ".join(dict.fromkeys(str(session.path) for session in self.sessions))
+            raise ModelError(f"expected {names} to take {x.numel()} numbers, found {wanted}")
+        numbers, found, at = x.detach().double().numpy(), [], 0
+        for session in self.sessions:
+            found.append(session.outputs(numbers[at : at + session.size]))
+            at += session.size
+        return torch.from_numpy(np.concatenate(found))
 
     def confirms(self, prop: Property, x: Tensor, tolerance: float = 0.0) -> Counterexample | None:
-        """The counterexample at, or next to, the input x (n,), if it is one.
+        """The counterexample at, or next to, the input x, if it is one.
 
         x must lie inside a case's box, compared in float64 without rounding. It is then moved to the nearest point of
         that box that the file's precision can hold, and the constraints must hold there on the outputs. A side of the
         box too short to hold any such number, as [0.1, 0.1] in float32, keeps its float64 number; the network is fed
         the nearest one. `tolerance` widens the box and eases the constraints, each by this absolute amount.
+
+        Args:
+            x: (prop.inputs,), or all inputs of the property's file, (prop.given,).
         """
         x = x.detach().double().reshape(-1)
+        if len(x) == prop.given:
+            gathered = prop.gathered(x)
+            if gathered is None:
+                return None
+            x = gathered
         known: dict[bytes, Tensor] = {}
         for cases in prop.boxes():
             box = prop.cases[cases[0]]
@@ -83,12 +141,12 @@ class Replay:
             point = self._nearest(x, lower - tolerance, upper + tolerance)
             key = point.numpy().tobytes()
             if key not in known:
-                known[key] = self.outputs(point)
+                known[key] = self.outputs(prop.spread(point))
             if not known[key].isfinite().all():  # numbers that are none satisfy nothing
                 continue
             for index in cases:
                 if prop.cases[index].holds(point[None], known[key][None], tolerance):
-                    return Counterexample(point, known[key], index, box)
+                    return Counterexample(prop.spread(point), known[key], index, prop)
         return None
 
     def _nearest(self, x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:

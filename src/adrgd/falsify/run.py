@@ -17,17 +17,22 @@ from adrgd.errors import UsageError
 from adrgd.falsify.alternatives import TimeUpError
 from adrgd.falsify.claims import claims_of
 from adrgd.falsify.counterexample import Counterexample
-from adrgd.falsify.property import Property, PropertyError
+from adrgd.falsify.networks import NetworkFiles, load_networks
+from adrgd.falsify.property import Property
 from adrgd.falsify.replay import Replay
 from adrgd.falsify.rounds import Round, Walk, schedule
 from adrgd.falsify.search import Found, search
 from adrgd.falsify.turns import PATIENCE, in_turns
 from adrgd.falsify.vnnlib import load_property
 from adrgd.falsify.written import Subject, save_proof
-from adrgd.models.onnx import OnnxNet, read_onnx
-from adrgd.models.onnx.verify import compare_with_onnxruntime
+from adrgd.models.onnx import OnnxNet
 from adrgd.proof.attempt import Attempt
 from adrgd.proof.write import UnwrittenError
+
+SINGLE = (
+    "a proof is written of one network with one input and one output, whose inputs the property does not make equal; "
+    "leave --proof away"
+)
 
 Answer = Literal["sat", "unsat", "unknown", "timeout"]
 
@@ -69,7 +74,7 @@ class Verdict:
 
 
 def falsify(
-    network: Path,
+    network: NetworkFiles,
     prop: Path,
     *,
     timeout: float = 60.0,
@@ -84,7 +89,7 @@ def falsify(
     """Search for an input that violates a property, and in turns for a proof that there is none.
 
     Args:
-        network: an .onnx or .onnx.gz file.
+        network: an .onnx or .onnx.gz file; the files of several networks by the names that a property gives them.
         prop: a .vnnlib or .vnnlib.gz file.
         timeout: seconds for everything, reading the files included.
         tolerance: how far outside its box a counterexample may lie, and by how much it may miss a constraint; a proof
@@ -102,15 +107,18 @@ def falsify(
         NonFiniteError: the network's outputs are not finite.
     """
     _check(timeout=timeout, tolerance=tolerance)
-    subject = None if proof_file is None else Subject.of(network, prop)
+    subject: Subject | None = None
+    if proof_file is not None:
+        if not isinstance(network, Path):
+            raise UsageError(SINGLE)
+        subject = Subject.of(network, prop)
     started = time.monotonic()
     deadline = started - spent + timeout
     try:
         given = load_property(prop, deadline=deadline)
-        net, file = read_onnx(network)
-        replay = Replay(network, file.content)
-        compare_with_onnxruntime(net, replay.session, file)
-        _check_sizes(given, net)
+        net, replay, single = load_networks(network, given)
+        if subject is not None and not single:
+            raise UsageError(SINGLE)
         loaded = time.monotonic()
         judged = given.eased(tolerance) if tolerance else given
         judge = _Judge(replay, given, tolerance)
@@ -130,7 +138,10 @@ def falsify(
             proof.run(deadline)  # what the search cannot do any more, as where all boxes are points
     except TimeUpError:
         seconds = time.monotonic() - started + spent
-        return Verdict("timeout", None, "", seconds, load_seconds=seconds, search_seconds=0.0, rounds=0, passes=0)
+        return Verdict(
+            "timeout", None, "the time was over before both files were read", seconds, load_seconds=seconds,
+            search_seconds=0.0, rounds=0, passes=0,
+        )  # fmt: skip
     answer, message = _answer(given, judge.found, outcome, proof)
     ended = time.monotonic()
     written: Path | None = None
@@ -179,6 +190,9 @@ def _answer(prop: Property, found: Counterexample | None, outcome: Found, proof:
     if proof.outcome.proven:
         return "unsat", ""
     without = f"there is no proof: {proof.reason}" if proof.reason else ""
+    if outcome.no_room:
+        without = "; ".join(filter(None, ["the search ran out of memory", without]))
+        return ("timeout" if proof.seconds and not proof.ended else "unknown"), without
     if outcome.exhausted:
         return "unknown", "; ".join(filter(None, ["all that there was to try was tried", without]))
     return "timeout", without
@@ -193,15 +207,3 @@ def _check(*, timeout: float, tolerance: float) -> None:
         raise UsageError(f"the timeout must be a positive number of seconds, found {timeout:g}")
     if not 0 <= tolerance < float("inf"):
         raise UsageError(f"the tolerance must be zero or a positive number, found {tolerance:g}")
-
-
-def _check_sizes(prop: Property, net: OnnxNet) -> None:
-    for kind, declared, found in (
-        ("inputs", prop.inputs, net.input_shape.numel()),
-        ("outputs", prop.outputs, net.classes),
-    ):
-        if declared != found:
-            raise PropertyError(
-                f"expected a property of the network's {found} {kind}, found {declared} in the property; "
-                "choose files that belong together"
-            )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from adrgd.domain import Box
+from adrgd.errors import out_of_memory
 from adrgd.falsify.cost import Operations
 from adrgd.falsify.counterexample import Counterexample
 from adrgd.falsify.property import Property
@@ -46,6 +47,7 @@ class Found:
         exhausted: nothing was left to try, so that more time would not help.
         rounds, passes: rounds begun; forward and backward passes over single inputs.
         walked: whether a walk over polytopes found it.
+        no_room: memory ran out before any run could be made, and nothing was searched from then on.
         gap: the least violated constraint of the best point, negative where it holds; None when none was evaluated.
     """
 
@@ -55,6 +57,7 @@ class Found:
     passes: int
     gap: float | None
     walked: bool = False
+    no_room: bool = False
 
 
 def search(
@@ -127,6 +130,7 @@ class _Search:
         self.cost = self._cost()
         self.most = max(1, OPERATIONS // self.cost)
         self.walker: Walker | None = None
+        self.no_room = False
 
     def run(self, turns: Iterable[Round | Walk], patience: Callable[[], int | None]) -> Found:
         only_points = bool((self.lower == self.upper).all())
@@ -179,7 +183,9 @@ class _Search:
     def _end(self, exhausted: bool = False) -> Found:
         best = float(self.archive.gap.max())
         passes = self.passes + (self.walker.passes if self.walker else 0)
-        return Found(self.found, exhausted, self.rounds, passes, best if best > -torch.inf else None, self.walked)
+        return Found(
+            self.found, exhausted, self.rounds, passes, best if best > -torch.inf else None, self.walked, self.no_room
+        )
 
     def _over(self) -> bool:
         return self.found is not None or time.monotonic() >= self.deadline
@@ -220,6 +226,10 @@ class _Search:
             )  # fmt: skip
         except NonFiniteError as error:  # starts are dropped one by one, and all of these were
             return self._lost(error)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            return self._cramped(len(region))
         self.passes += int(solution.forwards.sum() + solution.backwards.sum())
         if not self._over():
             with torch.no_grad():
@@ -232,6 +242,11 @@ class _Search:
         if self.rounds > EMPTY and not (self.archive.gap > -torch.inf).any():
             raise error
         return self._over()
+
+    def _cramped(self, runs: int) -> bool:
+        """There was no memory for so many runs at once: half of them may fit. Where one does not, the search ends."""
+        self.most, self.no_room = max(1, runs // 2), runs == 1
+        return self.no_room or self._over()
 
     def _judge(self, x: Tensor, region: Tensor) -> bool:
         case = self.prop.cases[self.groups[int(region)].cases[0]]

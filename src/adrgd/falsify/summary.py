@@ -22,17 +22,38 @@ def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+MEANINGS = {
+    "sat": "a counterexample", "unsat": "proven: there is none", "unknown": "nothing was left to try",
+    "timeout": "neither was found in time", "error": "files that cannot be used",
+}  # fmt: skip
+
+
+def table(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A header, a line for each folder and one for all of them."""
+    lines = [(folder, *_cells(figures)) for folder, figures in summary["folders"].items()]
+    return [HEADER, *lines, ("all", *_cells(summary))]
+
+
+def report(summary: dict[str, Any], rows: Sequence[dict[str, Any]], config: dict[str, Any]) -> str:
+    """The same as a page, with every instance."""
+    from adrgd.page import render
+
+    return render(
+        "falsify/report.html.j2", summary=summary, rows=rows, config=config, table=table(summary), answers=ANSWERS,
+        meanings=MEANINGS,
+    )  # fmt: skip
+
+
 def markdown(summary: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     """The same as a table, with the reasons of all errors below it."""
-    lines = [HEADER, tuple("---" if column == "folder" else "---:" for column in HEADER)]
-    lines += [(folder, *_cells(figures)) for folder, figures in summary["folders"].items()]
-    lines += [("**all**", *_cells(summary))]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    header, *lines = table(summary)
+    lines = [header, tuple("---" if column == "folder" else "---:" for column in header), *lines]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     errors = [f"- `{row['onnx']}` `{row['vnnlib']}`: {row['message']}" for row in rows if row["answer"] == "error"]
     below = "\n## Errors\n\n" + "\n".join(errors) + "\n" if errors else ""
     kinds = ", ".join(f"{summary[f'found_by_{kind}']} by {WORDS[kind]}" for kind in WORDS)
     found = f"\nCounterexamples: {kinds}.\n" if summary["sat"] else ""
-    return f"# Counterexamples and proofs\n\n{table}\n{found}{below}"
+    return f"# Counterexamples and proofs\n\n{text}\n{found}{below}"
 
 
 def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ def parse(text: str, *, deadline: float = math.inf) -> Property:
     """
     reader = _Reader(deadline)
     reader.read(text)
+    if not reader.variables:
+        raise PropertyError("expected declarations such as (declare-const X_0 Real), found none; is the file whole?")
     inputs, outputs = reader.count("X"), reader.count("Y")
     return build_property(reader.asserted, inputs=inputs, outputs=outputs, deadline=deadline)
 

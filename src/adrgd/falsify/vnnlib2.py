@@ -1,21 +1,24 @@
-"""VNN-LIB 2.0, read by the package `vnnlib`: one network with one input tensor and one output tensor."""
+"""VNN-LIB 2.0, read by the package `vnnlib`: any number of networks, each with tensors of inputs and outputs."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from adrgd.errors import optional
 from adrgd.falsify.alternatives import check_time
 from adrgd.falsify.cases import build_property
 from adrgd.falsify.formula import Formula, Joint, Linear, Written, add, at_most, multiply, scale
-from adrgd.falsify.property import Property, PropertyError
+from adrgd.falsify.property import Declared, Property, PropertyError, Variable
 from adrgd.files import reading
 
 DEEPEST = 200
 BRACKET = re.compile(r";[^\n]*|[()]")
+
+KINDS = {"F16": "float16", "F32": "float32", "F64": "float64", "BF16": "bfloat16", "Real": "real", "Unknown": "real"}
 
 COMPARISONS: dict[str, Callable[[Linear, Linear], Formula]] = {
     "LessEqual": lambda a, b: at_most(a, b),
@@ -40,11 +43,11 @@ ARITHMETIC: dict[str, Callable[[Sequence[Linear]], Linear]] = {
 
 
 def parse(text: str, *, deadline: float = math.inf) -> Property:
-    """The property that the text states; tensors are numbered row by row.
+    """The property that the text states; tensors are numbered one after the other, row by row.
 
     Raises:
         MissingExtraError: the package is not installed.
-        PropertyError: malformed, several networks or tensors, or a hidden one.
+        PropertyError: malformed, or about hidden tensors.
         TimeUpError: the deadline, a value of `time.monotonic()`, has passed.
     """
     package = optional("vnnlib", extra="falsify")
@@ -53,24 +56,54 @@ def parse(text: str, *, deadline: float = math.inf) -> Property:
         query = package.parse_query_string(text)
     except Exception as error:  # the package raises some errors of its own, and some of C++
         raise PropertyError(f"expected VNN-LIB 2.0, found: {_first(str(error))}; correct the file") from error
-    if len(query.networks) != 1:
-        raise PropertyError(f"expected one network, found {len(query.networks)}; search each of them on its own")
-    network = query.networks[0]
-    for kind, count, wanted in (
-        ("input", len(network.inputs), 1),
-        ("output", len(network.outputs), 1),
-        ("hidden", len(network.hidden), 0),
-    ):
-        if count != wanted:
-            raise PropertyError(
-                f"expected {wanted} {kind} tensors, found {count}; only networks with one input and one output are read"
-            )
-    inputs, outputs = (math.prod(tensor.shape) for tensor in (network.inputs[0], network.outputs[0]))
+    networks = tuple(_declared(network) for network in query.networks)
+    first: dict[str, int] = {}
+    counts = {"inputs": 0, "outputs": 0}
+    for kind in counts:
+        for variable in (one for network in networks for one in getattr(network, kind)):
+            first[variable.name] = counts[kind] if kind == "inputs" else -1 - counts[kind]
+            counts[kind] += variable.size
     asserted = []
     for assertion in query.assertions:
         check_time(deadline)
-        asserted.append(_value(assertion.expr, network.inputs[0].name))
-    return build_property(asserted, inputs=inputs, outputs=outputs, deadline=deadline)
+        asserted.append(_value(assertion.expr, first))
+    prop = build_property(
+        asserted, inputs=counts["inputs"], outputs=counts["outputs"], deadline=deadline,
+        name=lambda at: _name(networks, at),
+    )  # fmt: skip
+    return replace(prop, networks=networks)
+
+
+def _name(networks: Sequence[Declared], at: int) -> str:
+    """What the file calls an input."""
+    for variable in (one for network in networks for one in network.inputs):
+        if at < variable.size:
+            places = []
+            for size in reversed(variable.shape):
+                at, place = divmod(at, size)
+                places.append(str(place))
+            return f"{variable.name}[{','.join(reversed(places))}]" if places else variable.name
+        at -= variable.size
+    return f"input {at}"
+
+
+def _declared(network: Any) -> Declared:
+    if network.hidden:
+        raise PropertyError(
+            f"expected inputs and outputs alone in the network {network.name}, found the hidden tensor "
+            f"{network.hidden[0].name}; only what goes in and comes out is read"
+        )
+    inputs, outputs = (
+        tuple(
+            Variable(one.name, KINDS.get(one.dtype.name, one.dtype.name.lower()), tuple(one.shape), one.onnx_name or "")
+            for one in tensors
+        )
+        for tensors in (network.inputs, network.outputs)
+    )
+    for kind, tensors in (("input", inputs), ("output", outputs)):
+        if not tensors:
+            raise PropertyError(f"expected the network {network.name} to have an {kind}, found none; declare one")
+    return Declared(network.name, inputs, outputs, network.equal_to or "")
 
 
 def _check_depth(text: str) -> None:
@@ -82,13 +115,13 @@ def _check_depth(text: str) -> None:
             raise PropertyError(f"expected at most {DEEPEST} brackets inside each other, found more; flatten them")
 
 
-def _value(node: Any, input_name: str) -> Any:
-    """The formula or the linear term of a node."""
+def _value(node: Any, first: Mapping[str, int]) -> Any:
+    """The formula or the linear term of a node; `first` is the key of each tensor's first number."""
     kind = type(node).__name__
     if kind in CONNECTIVES:
-        return CONNECTIVES[kind]([_value(child, input_name) for child in node.children()])
+        return CONNECTIVES[kind]([_value(child, first) for child in node.children()])
     if kind in COMPARISONS:
-        left, right = (_value(child, input_name) for child in node.children())
+        left, right = (_value(child, first) for child in node.children())
         return COMPARISONS[kind](left, right)
     if kind == "Var":
         index = 0
@@ -96,9 +129,10 @@ def _value(node: Any, input_name: str) -> Any:
             if not 0 <= place < size:
                 raise PropertyError(f"expected an index of {node.name} from 0 to {size - 1}, found {place}; correct it")
             index = index * size + place
-        return Linear({index if node.name == input_name else -1 - index: 1.0}, 0.0)
+        start = first[node.name]
+        return Linear({start + index if start >= 0 else start - index: 1.0}, 0.0)
     if kind in ARITHMETIC:
-        return ARITHMETIC[kind]([_value(child, input_name) for child in node.children()])
+        return ARITHMETIC[kind]([_value(child, first) for child in node.children()])
     return Linear({}, Written(node.lexeme))
 
 

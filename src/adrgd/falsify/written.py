@@ -11,12 +11,12 @@ import numpy as np
 
 from adrgd import __version__
 from adrgd.bounds.network import Network
+from adrgd.errors import out_of_memory
 from adrgd.falsify.property import Property, PropertyError
 from adrgd.falsify.vnnlib import load_property
 from adrgd.files import reading
 from adrgd.models.onnx.graph import read_model
 from adrgd.proof.attempt import Attempt
-from adrgd.proof.outcome import out_of_memory
 from adrgd.proof.write import UnwrittenError, Writer
 from adrgd.recheck.arithmetic import Exact, Floats
 from adrgd.recheck.check import Checked, check
@@ -91,7 +91,7 @@ def save_proof(
         seconds: after which to give up.
 
     Raises:
-        UnwrittenError: the time is over, or the proof holds in another form only.
+        UnwrittenError: the time is over, the proof holds in another form only, or the file cannot be written.
     """
     claims = claims_to_check(prop)
     writer = Writer(network(), subject.graph, claims, deadline=time.monotonic() + seconds)
@@ -101,14 +101,17 @@ def save_proof(
         if not out_of_memory(error):
             raise
         raise UnwrittenError("the property is proven, but there is not enough memory to write the proof") from error
-    return write_proof(
-        file, proof,
-        {
-            "adrgd": __version__, "network": subject.network, "property": subject.text, "tolerance": tolerance,
-            "inputs": subject.graph.inputs, "outputs": subject.graph.outputs, "neurons": list(subject.graph.sizes),
-            "cases": len(claims),
-        },
-    )  # fmt: skip
+    about = {
+        "adrgd": __version__, "network": subject.network, "property": subject.text, "tolerance": tolerance,
+        "inputs": subject.graph.inputs, "outputs": subject.graph.outputs, "neurons": list(subject.graph.sizes),
+        "cases": len(claims),
+    }  # fmt: skip
+    try:
+        return write_proof(file, proof, about)
+    except OSError as error:
+        raise UnwrittenError(
+            f"the property is proven, but {file} cannot be written ({error.strerror or error}); choose another --proof"
+        ) from error
 
 
 @dataclass(frozen=True)

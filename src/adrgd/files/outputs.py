@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from adrgd.errors import UsageError
+from adrgd.files.writing import make_folder
 
 HEAD = 1 << 16  # bytes that tell what a file is
 
@@ -32,3 +34,19 @@ def refuse_others(path: Path, ours: Callable[[bytes], bool], *, option: str = "-
             f"{path} is there and no earlier result of this command, so that it is left alone; choose another "
             f"{option}, or move it away"
         )
+
+
+def refuse_unwritable(path: Path, *, option: str = "--out") -> None:
+    """See before long work that its result can be put where it was asked for; folders that it needs are made.
+
+    Raises:
+        UsageError: there is no place for a file.
+    """
+    try:
+        make_folder(path.parent)
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is {'a folder' if path.is_dir() else 'no file'}; name a file with {option}")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write {path} ({error.strerror or error}); choose another {option}") from error

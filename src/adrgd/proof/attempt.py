@@ -10,10 +10,11 @@ import torch
 
 from adrgd.bounds.errors import NoBoundsError
 from adrgd.bounds.network import Matrices, Network
+from adrgd.errors import out_of_memory
 from adrgd.proof.claims import Accept, Claims
 from adrgd.proof.input_split import InputSplit
 from adrgd.proof.neuron_split import NeuronSplit
-from adrgd.proof.outcome import Outcome, out_of_memory
+from adrgd.proof.outcome import Outcome
 from adrgd.proof.record import Record
 
 FEW = 12  # inputs that may be split

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "failed to allocate")
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there is no room, which torch does in words."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in MEMORY)
-
 
 @dataclass
 class Outcome:

@@ -16,11 +16,11 @@ import torch
 from adrgd.bounds.backward import Boxes
 from adrgd.bounds.errors import NoBoundsError
 from adrgd.bounds.network import Matrices, Network
+from adrgd.errors import out_of_memory
 from adrgd.proof.attempt import few_inputs
 from adrgd.proof.claims import Claims
 from adrgd.proof.input_split import InputSplit
 from adrgd.proof.neuron_split import NeuronSplit
-from adrgd.proof.outcome import out_of_memory
 
 CLOSE = 1e-6  # of the value, or of one: the bound needs to be no lower
 SHARE = 0.4  # of the time for splitting neurons where inputs are few

@@ -106,7 +106,8 @@ class Writer:
         return Proof(
             np.array(found.splits, dtype=np.int32), np.array(found.at, dtype=np.float64),
             np.array(found.rows, dtype=np.float64).reshape(shape), np.array(found.slopes_of, dtype=np.int32),
-            np.array(found.slopes, dtype=np.uint16).reshape(-1, neurons), np.array(found.weights, dtype=np.float32),
+            np.array(found.slopes, dtype=np.uint16).reshape(len(found.slopes), neurons),
+            np.array(found.weights, dtype=np.float32),
             {box: table for box, table in tables.items() if table},
         )  # fmt: skip
 

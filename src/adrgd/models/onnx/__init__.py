@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ from adrgd.models.onnx.graph import parse, read_model
 from adrgd.models.onnx.verify import Source, compare_with_onnxruntime, open_session
 from adrgd.models.program import Program
 
-__all__ = ["OnnxNet", "load_onnx", "read_onnx"]
+__all__ = ["OnnxNet", "load_onnx", "network_of", "read_onnx"]
 
 
 class OnnxNet(nn.Module):
@@ -84,14 +85,26 @@ def read_onnx(path: Path) -> tuple[OnnxNet, Source]:
     Raises:
         ModelError: the file cannot be read, needs an operator that is not supported, or asks for more than the limits.
     """
-    model, content = read_model(path)
-    graph = parse(expanded(model, OPERATORS, source=str(path)), source=str(path))
+    return network_of(*read_model(path), source=str(path))
+
+
+def network_of(model: onnx.ModelProto, content: bytes, *, source: str) -> tuple[OnnxNet, Source]:
+    """The network of a model in one piece, as `read_onnx` reads it.
+
+    Args:
+        content: the same as bytes.
+        source: its file, for errors.
+
+    Raises:
+        ModelError: as in `read_onnx`.
+    """
+    graph = parse(expanded(model, OPERATORS, source=source), source=source)
     compiler = Compiler(graph)
     program, output = compiler.compile()
     shape = graph.input_shape
     if shape[0] > 1 and len(shape) > 1 and len(output.shape) > 1 and output.shape[0] == shape[0]:
         raise ModelError(
-            f"expected {str(path)!r} to describe one example, found a network for batches of exactly {shape[0]}; "
+            f"expected {source!r} to describe one example, found a network for batches of exactly {shape[0]}; "
             "export it with a batch of one, or with a dynamic batch dimension"
         )
     classes = output.example.numel()
@@ -103,4 +116,4 @@ def read_onnx(path: Path) -> tuple[OnnxNet, Source]:
         classes,
         unscaled=compiler.values[last.inputs[0]].slot if whole and len(output.shape) == 2 else None,
     )
-    return net, Source(str(path), content, graph.input, shape)
+    return net, Source(source, content, graph.input, shape)

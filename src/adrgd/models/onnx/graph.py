@@ -67,7 +67,7 @@ def read_model(path: Path) -> tuple[onnx.ModelProto, bytes]:
     be run all the same, whatever they ask for.
 
     Raises:
-        ModelError: it cannot be read, is no ONNX file, or needs files from elsewhere.
+        ModelError: it cannot be read, is no ONNX file, has no operators, or needs files from elsewhere.
     """
     content = read_bytes(path)
     try:
@@ -76,6 +76,8 @@ def read_model(path: Path) -> tuple[onnx.ModelProto, bytes]:
         raise ModelError(
             f"expected an ONNX model in {str(path)!r}, found other content ({error}); export it again"
         ) from error
+    if not model.graph.node:
+        raise ModelError(f"expected an ONNX model in {str(path)!r}, found no operators in it; export it again")
     changed = take_in(model, path)
     nodes = list(_needed(model.graph.node, *(output.name for output in model.graph.output)))
     if len(nodes) < len(model.graph.node):
@@ -100,11 +102,9 @@ def parse(model: onnx.ModelProto, *, source: str) -> Graph:
     """The graph of a model in one piece.
 
     Raises:
-        ModelError: no operators in it, damaged tensors, several inputs or outputs, or an unknown input size.
+        ModelError: damaged tensors, several inputs or outputs, or an unknown input size.
     """
     graph = model.graph
-    if not graph.node:
-        raise ModelError(f"expected an ONNX model in {source!r}, found no operators in it; export it again")
     constants, kinds = _constants(graph, source)
     inputs = [value for value in graph.input if value.name not in constants]
     for kind, count in (("input", len(inputs)), ("output", len(graph.output))):
@@ -118,7 +118,7 @@ def parse(model: onnx.ModelProto, *, source: str) -> Graph:
         constants=constants,
         kinds=kinds,
         input=inputs[0].name,
-        input_shape=_input_shape(inputs[0], source),
+        input_shape=input_shape(inputs[0], source),
         output=output,
     )
 
@@ -128,6 +128,11 @@ def body(graph: onnx.GraphProto, opset: int) -> Body:
     constants, kinds = _constants(graph, "the model")
     outputs = tuple(output.name for output in graph.output)
     return Body(_nodes(graph, list(outputs), opset, "the model"), constants, kinds, outputs)
+
+
+def constant_names(graph: onnx.GraphProto) -> set[str]:
+    """The names of the tensors that stand in a graph, whose files may list them among its inputs."""
+    return {tensor.name for tensor in graph.initializer}
 
 
 def _constants(graph: onnx.GraphProto, source: str) -> tuple[dict[str, Tensor], dict[str, int]]:
@@ -220,7 +225,12 @@ def _first(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-def _input_shape(value: onnx.ValueInfoProto, source: str) -> tuple[int, ...]:
+def input_shape(value: onnx.ValueInfoProto, source: str) -> tuple[int, ...]:
+    """The shape of an input for one example.
+
+    Raises:
+        ModelError: a size behind the batch dimension is not fixed.
+    """
     dims = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in value.type.tensor_type.shape.dim]
     if not dims or any(size <= 0 for size in dims[1:]):
         raise ModelError(
