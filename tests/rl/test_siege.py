@@ -229,8 +229,8 @@ def test_what_is_refused(glancing: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the environment gives"):
         victim_of(glancing, spaces.Box(0, 255, (20, 20, 1), np.uint8))
     many = sb3.PPO("MlpPolicy", _Many(), **SMALL)
-    with pytest.raises(UsageError, match="expected Discrete, or a Box"):
-        victim_of(many.policy, many.observation_space)
+    with pytest.raises(UsageError, match="the environment gives"):
+        victim_of(many.policy, spaces.Dict(a=many.observation_space))
     quick = {"buffer_size": 10, "device": "cpu"}
     values = sb3.DQN("MlpPolicy", "CartPole-v1", **quick).policy
     world, victim = world_of("CartPole-v1", values, 1)

@@ -16,6 +16,7 @@ from adrgd.given import as_solver
 from adrgd.maximize import maximize
 from adrgd.objective import find_loss
 from adrgd.rl.chain import Array
+from adrgd.rl.packing import BYTES
 from adrgd.rl.victim import Victim
 from adrgd.settings import as_flag, as_integer, as_seed, settle
 from adrgd.solvers import Solver
@@ -24,7 +25,6 @@ Goal = Literal["paper", "margin", "worst"]
 WITHOUT_SOLVER = ("none", "noise")
 LOSS = {"paper": "cross-entropy", "margin": "margin", "worst": "cross-entropy"}
 """What stands for each goal where one of several actions is chosen, in `adrgd.objective.LOSSES`."""
-INFINITE = 1e30  # stands for bounds that an observation space does not have
 
 
 class Found(NamedTuple):
@@ -83,14 +83,17 @@ class Perturbation:
         Raises:
             UsageError: the goal or the solver is none for its actions.
         """
-        if victim.discrete or self.solver in WITHOUT_SOLVER:
+        if len(victim.groups) == 1 or self.solver in WITHOUT_SOLVER:
+            return
+        if not isinstance(self.solver, Solver | str):
+            found = "several at once" if victim.discrete else "continuous ones"
+            raise UsageError(f"this solver needs one of several actions, found {found}; choose another")
+        if victim.discrete:
             return
         if self.goal == "margin":
             raise UsageError("the goal 'margin' needs one of several actions; choose 'paper' for continuous ones")
         if self.goal == "worst" and victim.critic is None:
             raise UsageError("the goal 'worst' needs a critic of continuous actions; choose the goal 'paper'")
-        if not isinstance(self.solver, Solver | str):
-            raise UsageError("this solver needs one of several actions, found continuous ones; choose another")
 
     def perturb(self, victim: Victim, observations: Array, rows: Array, time: int) -> Found:
         """What the policy is shown for observations (B, ...): floats in their units.
@@ -102,12 +105,12 @@ class Perturbation:
         passes = torch.zeros(len(clean), dtype=torch.int64, device=clean.device)
         if self.eps == 0 or self.solver == "none":
             return Found(clean, passes)
-        unit, low, high = victim.unit, *_bounds(victim, clean)
+        unit, (low, high) = victim.packing.unit.to(clean), victim.packing.bounds(clean)
         seed = self.seed + 1_000_003 * time
         if self.solver == "noise":
             random = np.random.default_rng([self.seed, time])
-            moved = random.uniform(-self.eps, self.eps, (int(rows.max()) + 1, *clean.shape[1:]))[rows] * unit
-            shown = clean + torch.as_tensor(moved, dtype=torch.float32, device=clean.device)
+            moved = random.uniform(-self.eps, self.eps, (int(rows.max()) + 1, *clean.shape[1:]))[rows]
+            shown = clean + unit * torch.as_tensor(moved, dtype=torch.float32, device=clean.device)
         else:
             box = Box(low / unit, high / unit)
             found, passes = self._found(victim, clean / unit, box, torch.as_tensor(rows), seed)
@@ -115,12 +118,15 @@ class Perturbation:
         reach = self.eps * unit
         shown = shown.clamp(min=clean - reach, max=clean + reach).clamp(low, high)
         if self.whole:
-            shown = shown.round().clamp(min=(clean - reach).ceil(), max=(clean + reach).floor())
+            grey = shown.round().clamp(min=(clean - reach).ceil(), max=(clean + reach).floor())
+            levels = (unit == BYTES) | bool((unit == unit.amax()).all())
+            shown = torch.where(levels, grey, shown)
         return Found(shown, passes)
 
     def _found(self, victim: Victim, clean: Tensor, box: Box, rows: Tensor, seed: int) -> Found:
         """The same in units of the policy."""
-        network: Callable[[Tensor], Tensor] = lambda x: victim.outputs(x * victim.unit)  # noqa: E731
+        unit = victim.packing.unit.to(clean)
+        network: Callable[[Tensor], Tensor] = lambda x: victim.outputs(x * unit)  # noqa: E731
         with torch.no_grad():
             intended = network(clean)
         action, target = intended.argmax(1), intended.argmin(1) if self.goal == "worst" else None
@@ -142,18 +148,17 @@ def _value(
     """What is made large, from the outputs at the clean observations."""
     critic = victim.critic
     if not victim.discrete and goal == "worst" and critic is not None:
-        return lambda x, rows: -critic(victim.unit * clean[rows], network(x))
+        unit = victim.packing.unit.to(clean)
+        return lambda x, rows: -critic(unit * clean[rows], network(x))
     if not victim.discrete:
         return lambda x, rows: (network(x) - intended[rows]).square().flatten(1).sum(1)
     worst = goal == "worst"
-    loss, aim = find_loss(LOSS[goal], targeted=worst), intended.argmin(1) if worst else intended.argmax(1)
-    return lambda x, rows: loss(network(x), aim[rows])
+    loss = find_loss(LOSS[goal], targeted=worst)
+    aims = [one.argmin(1) if worst else one.argmax(1) for one in victim.of_groups(intended)]
 
+    def value(x: Tensor, rows: Tensor) -> Tensor:
+        """Of actions that are taken together: of their joint probability, or that of the one which moves most."""
+        each = torch.stack([loss(one, aim[rows]) for one, aim in zip(victim.of_groups(network(x)), aims, strict=True)])
+        return each.amax(0) if goal == "margin" else each.sum(0)
 
-def _bounds(victim: Victim, clean: Tensor) -> tuple[Tensor, Tensor]:
-    """The observation space's bounds, finite, around observations that may leave it a little."""
-    low, high = (
-        torch.as_tensor(np.nan_to_num(bound.astype(np.float64), posinf=INFINITE, neginf=-INFINITE)).to(clean)
-        for bound in (victim.space.low, victim.space.high)
-    )
-    return torch.minimum(low.clamp_min(-INFINITE), clean), torch.maximum(high.clamp_max(INFINITE), clean)
+    return value

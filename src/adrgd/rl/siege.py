@@ -105,12 +105,10 @@ def play_siege(
             f"and {episodes} episodes in {count} environments; play as many side by side"
         )
     left = np.full(count, episodes // count) + (np.arange(count) < episodes % count)
-    seen = np.asarray(world.reset())
+    seen = victim.packing.pack(world.reset())
     rewards, lengths = np.zeros(count), np.zeros(count, dtype=int)
     found: list[list[Episode]] = [[] for _ in range(count)]
-    idle = np.zeros((count, *(victim.actions.shape or ())), dtype=victim.actions.dtype)
-    if victim.discrete:
-        idle += victim.actions.start  # type: ignore[union-attr]
+    idle = victim.idle(count)
     time = frames = passes = 0
     while left.any():
         rows = np.flatnonzero(left)
@@ -121,7 +119,7 @@ def play_siege(
         actions[rows] = victim.act(shown, np.random.default_rng([seed, time]) if sample else None)
         frames, passes = frames + len(rows), passes + int(spent.sum())
         later, gained, done, _ = world.step(actions)
-        seen = np.asarray(later)
+        seen = victim.packing.pack(later)
         rewards, lengths, time = rewards + gained, lengths + 1, time + 1
         cut = (lengths == (limit or LONGEST)) & ~done & (left > 0)
         if cut.any() and limit is None:
