@@ -43,6 +43,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Point every relative link at its place in the site."""
     here = page.file.src_uri
     real = here.removeprefix(TAKEN) if here.startswith(TAKEN) else INSIDE + here
+    if real.startswith(("benchmarks/", "experiments/")):
+        page.meta["hide"] = ["navigation", "toc"]  # tables of results need the width
 
     def moved(match: re.Match[str]) -> str:
         target = _resolve(match[2], real)
