@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -26,6 +27,15 @@ RUNS = {
     "attack, standard": [*ATTACK[:-2], "--eps", "1/5", "--solver", "standard", "--budget", "50", "--targeted", "next"],
     "attack, adr": [*ATTACK, "--eps", "1/5", "--solver", "adr:released", "--T-p", "7", "--no-perturb", "--box", "none"],
     "attack, another step": [*ATTACK, "--eps", "1", "--norm", "l2", "--step", "momentum", "--keep-going"],
+    "attack, smallest changes": [*ATTACK[:-2], "--minimum", "--norm", "l2", "--passes", "80"],
+    "attack, random": [*ATTACK, "--eps", "0.1", "--model", "bundled:mnist-pgd?noise=0.1", "--eot", "2"],
+    "attack, several models": [*ATTACK, "--eps", "0.1", "--ensemble", "bundled:mnist-clean", "--ensemble-by", "worst",
+                               "--judge", "bundled:mnist-clean"],
+    "attack, a patch": [*ATTACK, "--patch", "4", "--straight-through", "round"],
+    "attack, with proofs": [*ATTACK, "--eps", "0.001", "--norm", "l1", "--certify", "0.1"],
+    "attack, a task": [*ATTACK, "--data", "npz:TAGS", "--task", "multilabel", "--share", "0.5", "--eps", "0.1"],
+    "evaluate": ["evaluate", "--models", "bundled:mnist-pgd", "--eps", "0.1", "--solvers", "gd",
+                 "--data", "bundled:mnist", "--limit", "2", "--steps", "2", "--noise-points", "2", "--targeted", "3"],
     "train": ["train", "--data", "bundled:mnist", "--eps", "1/9", "--steps", "1", "--epochs", "1", "--limit", "8",
               "--test-limit", "4", "--learning-rate", "1/1000"],
     "reconstruct": ["reconstruct", "--generator", "bundled:mnist-vae", "--data", "bundled:mnist", "--limit", "1",
@@ -37,9 +47,12 @@ RUNS = {
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_is_made_again_from_its_own_settings(name: str, tmp_path: Path) -> None:
     command = RUNS[name][0]
-    assert run([*RUNS[name], "--out", str(tmp_path / "a"), "--quiet"]) == 0
+    np.savez(tmp_path / "tags.npz", images=np.zeros((2, 1, 28, 28), np.float32), labels=np.zeros((2, 10), np.int64))
+    words = [word.replace("TAGS", str(tmp_path / "tags.npz")) for word in RUNS[name]]
+    assert run([*words, "--out", str(tmp_path / "a"), "--quiet"]) == 0
     config = tmp_path / "a" / "config.yaml"
-    assert run([command, "--config", str(config), "--out", str(tmp_path / "b"), "--quiet"]) == 0
+    typed = RUNS[name][1:7] if command == "evaluate" else []  # what its settings do not hold
+    assert run([command, "--config", str(config), *typed, "--out", str(tmp_path / "b"), "--quiet"]) == 0
     assert (tmp_path / "b" / "config.yaml").read_text() == config.read_text()
 
 
@@ -67,7 +80,8 @@ def test_typed_flags_go_before_and_files_may_have_flags(tmp_path: Path, capsys: 
     ("command", "text"),
     [
         ("attack", "model: os.path:join\neps: 0.1\n"), ("train", "model: os.path:join?weights=x\n"),
-        ("evaluate", "models: [bundled:mnist-pgd, os.path:join]\n"), ("reconstruct", "generator: os.path:join\n"),
+        ("evaluate", "models: [bundled:mnist-pgd, os.path:join]\n"), ("attack", "judge: [os.path:join]\n"),
+        ("attack", "ensemble: [bundled:mnist-pgd, os.path:join]\n"), ("reconstruct", "generator: os.path:join\n"),
         ("maximize", "model: os.path:join\n"), ("inspect", "model: os.path:join\n"),
         ("rl train", "env: antigravity:X-v0\n"), ("rl attack", "env: antigravity:X-v0\n"),
     ],

@@ -24,7 +24,7 @@ OPTIONS = {
 }  # fmt: skip
 """Where the flags of each command stand."""
 
-CODE = ("model", "models", "generator", "env")
+CODE = ("model", "models", "ensemble", "judge", "generator", "env")
 """Flags whose values may name a function or a module of Python."""
 
 SCHEMES = ("bundled", "timm", "torchvision", "robustbench", "hf", "procgen")
@@ -32,6 +32,9 @@ SCHEMES = ("bundled", "timm", "torchvision", "robustbench", "hf", "procgen")
 
 LEFT = ("adrgd", "most_steps", "gates.rule", "threat.lower", "threat.upper", "mask_digest")
 """Settings of runs that are no flags."""
+
+OF_MINIMUM = ("threat.eps", "steps")
+"""Settings of a search for smallest changes that are no flags of it."""
 
 RUNS: dict[tuple[str, ...], dict[str, str]] = {
     ("attack",): {"threat.target": "targeted"},
@@ -130,9 +133,10 @@ def _as_flags(command: tuple[str, ...], config: dict[str, Any]) -> dict[str, Any
     """The settings under the names of flags."""
     found: dict[str, Any] = {}
     names = RUNS.get(command, {})
+    left = LEFT + (OF_MINIMUM if config.get("minimum") is True else ())
     for path, value in _flat(config, names):
         name = names.get(path, path.rpartition(".")[2].replace("-", "_"))
-        if path in LEFT or not name or path in ("solver.most_steps", "solver.gates.rule"):
+        if path in left or not name or path in ("solver.most_steps", "solver.gates.rule"):
             continue
         if path == "solver.name":
             found["solver"] = value
