@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from adrgd import UsageError
@@ -98,13 +97,13 @@ def test_a_run_with_certificates(problem: Problem, tmp_path: Path) -> None:
 
 class Smooth(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return F.hardshrink(x.flatten(1))
+        return x.flatten(1).lgamma()
 
 
 def test_networks_without_bounds_say_why() -> None:
     found = Certifier(Smooth().eval(), Threat(eps=0.01)).certify(torch.tensor([[0.2, 0.9]]), 1, seconds=5.0)
     assert found.verdict == "undecided"
-    assert "hardshrink" in found.reason
+    assert "lgamma" in found.reason
 
 
 @pytest.mark.parametrize(("threat", "seconds"), [(Threat(norm="l0", eps=1), 1.0), (Threat(), 0.0), (Threat(), -1.0)])

@@ -87,11 +87,13 @@ def test_absolute_values_bound_all_terms(net: nn.Module) -> None:
 @pytest.mark.parametrize(
     ("network", "words"),
     [
-        (lambda x: F.relu(x).sign(), "sign"),
-        (lambda x: F.relu(x).cumprod(1), "cumprod"),
+        (lambda x: F.relu(x).lgamma(), "lgamma"),
+        (lambda x: F.relu(x).kthvalue(2, 1).values[:, None], "kthvalue"),
         (lambda x: F.relu(x).exp_(), "exp"),
         (lambda x: F.relu(x).float().double(), "float"),
-        (lambda x: F.relu(x.detach()), "affine"),
+        (lambda x: x.sort(1).indices.double(), "put in order"),
+        (lambda x: x[:, x.argmax(1)], "getitem"),
+        (lambda x: x.amax(1, keepdim=True) + x.max(1).indices[:, None], "put in order"),
         (lambda x: F.relu(x) if x.sum().item() >= 0 else x, "item"),
         (lambda x: F.relu(x)[:, torch.argsort(x)[0]], "argsort"),
         (lambda x: F.max_pool1d(x[:, None], 2, padding=1, dilation=2)[:, 0], "max_pool"),
@@ -106,8 +108,14 @@ def test_what_is_not_bounded_is_named(network: Callable[[Tensor], Tensor], words
 
 def test_what_stands_between_activations_is_tried() -> None:
     """A derivative that autograd was told not to follow is a part that is missing."""
+
+    def unfollowed(x: Tensor) -> Tensor:
+        with torch.no_grad():
+            rest = 2 * x
+        return F.relu(x) + rest
+
     with pytest.raises(NoBoundsError, match="not affine"):
-        read_network(lambda x: F.relu(x) + x.detach(), torch.zeros(1, 4))
+        read_network(unfollowed, torch.zeros(1, 4))
 
 
 def test_too_many_neurons(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import torch
 from recheck.nets import mlp
 from torch import nn
 
+from adrgd.bounds.lowering import STAIRS
 from adrgd.cli import run
 from adrgd.exact import certify, mlp_from_module
 
@@ -147,7 +148,10 @@ def test_a_bound_beside_the_value(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "leave --bound away" in capsys.readouterr().err
 
 
-def test_a_network_without_bounds_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_network_without_bounds_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(STAIRS, "floor")
     file = tmp_path / "net.onnx"
     file.write_bytes(mlp(1, "Floor", widths=(3, 6, 1)))
     assert run(["maximize", str(file), "--lower", "-1", "--upper", "1", "--steps", "3", "--bound", "1"]) == 0

@@ -9,6 +9,7 @@ import torch
 from conftest import Clock
 
 from adrgd import ModelError, UsageError
+from adrgd.bounds.lowering import STAIRS
 from adrgd.falsify import PropertyError, Replay, falsify, load_property, read_counterexample
 from adrgd.solution import NonFiniteError
 
@@ -93,6 +94,7 @@ def test_what_holds_is_proven_where_there_are_bounds(
 ) -> None:
     """Without bounds the search ends once it finds nothing better, and says why there is no proof."""
     monkeypatch.setattr("adrgd.falsify.run.PATIENCE", 2)
+    monkeypatch.delitem(STAIRS, "floor")
     net = save_linear(tmp_path / "net.onnx", SUM_AND_DIFFERENCE, then=then)
     prop.write_text(vnnlib("(>= (+ Y_0 Y_1) 7)"))
     verdict = falsify(net, prop, timeout=30.0)
@@ -113,6 +115,7 @@ def test_a_proof_without_memory_leaves_the_search_alone(
         raise error
 
     monkeypatch.setattr("adrgd.falsify.run.PATIENCE", 2)
+    monkeypatch.delitem(STAIRS, "floor")
     monkeypatch.setattr("adrgd.proof.attempt.start", fail)
     prop.write_text(vnnlib("(>= Y_0 3)"))
     verdict = falsify(net, prop, timeout=30.0)

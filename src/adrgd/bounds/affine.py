@@ -9,7 +9,6 @@ terms: what rounding errors are measured against.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,67 +20,26 @@ from torch.overrides import TorchFunctionMode
 from adrgd.activations import RECOGNISERS
 from adrgd.activations.found import Found
 from adrgd.bounds import lowering
-from adrgd.bounds.curves import shape_of
+from adrgd.bounds.calls import Bend
+from adrgd.bounds.casts import CASTS, SAME, target
+from adrgd.bounds.choosing import as_truth, cut_off
+from adrgd.bounds.curves import Shape, shape_of
 from adrgd.bounds.errors import NoBoundsError
-from adrgd.bounds.lowering import Bend
+from adrgd.bounds.terms import option, tensors, terms
+from adrgd.bounds.words import (
+    ADDS,
+    ASKS,
+    CHOOSES,
+    KNOWN,
+    LIKE,
+    MOVES,
+    NEGATES,
+    PRODUCTS,
+    SCALES,
+    SUBTRACTS,
+    SWITCHED_OFF,
+)  # fmt: skip
 
-MOVES = frozenset([
-    "__get__", "__getitem__", "alias", "broadcast_to", "cat", "chunk", "clone", "concat", "contiguous", "copy_",
-    "detach", "double", "expand", "expand_as", "flatten", "flip", "index_select", "movedim", "narrow", "pad",
-    "permute", "pixel_shuffle", "pixel_unshuffle", "repeat", "repeat_interleave", "reshape", "reshape_as", "roll",
-    "select", "split", "squeeze", "squeeze_", "stack", "swapaxes", "swapdims", "t", "tile", "to", "transpose",
-    "type", "type_as", "unbind", "unflatten", "unfold", "unsqueeze", "unsqueeze_", "view", "view_as",
-])  # fmt: skip
-"""Calls that only move numbers."""
-
-SUMS = frozenset([
-    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-    "cumsum", "mean", "sum",
-])  # fmt: skip
-"""Calls that add numbers with weights that are not negative."""
-
-PRODUCTS = frozenset([
-    "__matmul__", "__rmatmul__", "addmm", "bmm", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
-    "conv_transpose2d", "conv_transpose3d", "einsum", "linear", "matmul", "mm", "mv",
-])  # fmt: skip
-"""Products of which one factor is a constant."""
-
-ADDS = frozenset(["__add__", "__iadd__", "__radd__", "add", "add_"])
-SUBTRACTS = frozenset(["__isub__", "__rsub__", "__sub__", "rsub", "sub", "sub_"])
-SCALES = frozenset([
-    "__div__", "__imul__", "__itruediv__", "__mul__", "__rmul__", "__truediv__", "div", "div_", "divide", "mul",
-    "mul_", "multiply", "true_divide",
-])  # fmt: skip
-NEGATES = frozenset(["__neg__", "neg", "neg_", "negative"])
-SWITCHED_OFF = frozenset([
-    "dropout", "dropout1d", "dropout2d", "dropout3d", "dropout_", "alpha_dropout", "feature_alpha_dropout",
-])  # fmt: skip
-
-LIKE = frozenset(["__get__", "expand_as", "reshape_as", "to", "type_as", "view_as"])
-"""Calls that take no numbers of their second argument."""
-
-CHOOSES = frozenset(["masked_fill", "where"])
-"""By a condition that does not depend on the input."""
-
-ASKS = frozenset([
-    "is_inference",
-    "__get__", "__len__", "dim", "element_size", "is_complex", "is_contiguous", "is_floating_point", "ndimension",
-    "nelement", "numel", "size", "storage_offset", "stride",
-])  # fmt: skip
-"""What may be asked of a tensor that depends on the input; anything else that is no tensor could depend on numbers."""
-
-KNOWN = (
-    MOVES
-    | SUMS
-    | PRODUCTS
-    | ADDS
-    | SUBTRACTS
-    | SCALES
-    | NEGATES
-    | SWITCHED_OFF
-    | CHOOSES
-    | {"batch_norm", "interpolate"}
-)
 ROUNDINGS = 4  # of a call, beside those of the sums in it
 
 
@@ -100,6 +58,11 @@ class Affine(TorchFunctionMode):
         self.bend: Bend | None = None
         self.varying: dict[int, Tensor] = {}
         self.depth: dict[int, tuple[int, int]] = {}
+        self.truths: set[int] = set()
+        self.wholes: set[int] = set()
+        self.unfollowed: set[int] = set()
+        self.ones: dict[int, tuple[Tensor, int]] = {}
+        self.origins: dict[int, int] = {}
         self.calls = 0
         self.paused = False
 
@@ -116,9 +79,57 @@ class Affine(TorchFunctionMode):
         there, back = self.depth[id(tensor)]
         return there, back + self.calls
 
-    def varies(self, tensor: Tensor) -> bool:
-        """Whether a tensor depends on the input."""
-        return id(tensor) in self.varying
+    def varies(self, value: Any) -> bool:
+        """Whether it is a tensor that depends on the input."""
+        return isinstance(value, Tensor) and id(value) in self.varying
+
+    def bent(self, shape: Shape, h: Tensor) -> Tensor:
+        """A curve of h, as a layer."""
+        if self.bend is None:
+            raise NoBoundsError("no curves are expected here")
+        return self.bend(shape, h)
+
+    def is_truth(self, value: Any) -> bool:
+        """Whether it stands for truth values."""
+        return self.varies(value) and id(value) in self.truths
+
+    def truth(self, value: Tensor) -> Tensor:
+        """Note that it does."""
+        self.truths.add(id(value))
+        return value
+
+    def whole(self, value: Tensor) -> Tensor:
+        """Note that it stands for whole numbers."""
+        self.wholes.add(id(value))
+        return value
+
+    def is_whole(self, value: Any) -> bool:
+        """Whether a tensor that depends on the input, or a constant, is known to hold whole numbers."""
+        if not isinstance(value, Tensor):
+            return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if self.varies(value):
+            return id(value) in self.wholes | self.truths
+        return not value.is_floating_point() or bool((value == value.round()).all())
+
+    def hidden(self, make: Callable[[], Tensor]) -> Tensor:
+        """A tensor that depends on the input in a way that is not followed: it may be moved, and used for nothing."""
+        with self.pause():
+            value = make()
+        return self.hide(value)
+
+    def hide(self, value: Tensor) -> Tensor:
+        """Note that of a tensor."""
+        self.unfollowed.add(id(value))
+        return self.vary(value)
+
+    def places(self, index: Any) -> tuple[Tensor, int] | None:
+        """Of what stands for places along an axis: ones there, zeros elsewhere, and the axis."""
+        return self.ones.get(id(index)) if self.varies(index) else None
+
+    def placed(self, index: Tensor, ones: Tensor, axis: int) -> Tensor:
+        """Note these of a tensor that stands for places."""
+        self.ones[id(index)] = ones, axis
+        return index
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:
@@ -146,43 +157,106 @@ class Affine(TorchFunctionMode):
         moving = [one for one in given if self.varies(one)]
         if not moving or (name in LIKE and not self.varies(args[0])):
             return func(*args, **kwargs)
-        instead = self._curved(name, func, args, kwargs)
+        if any(id(one) in self.unfollowed for one in moving):
+            return self._moved(name, func, args, kwargs)
+        instead = self._rewritten(name, func, args, kwargs)
         if instead is not None:
             return instead
         constant = [one for one in given if not self.varies(one)]
         if self.absolute and name not in ASKS:
             answer = self._in_absolute_values(name, func, args, kwargs)
         else:
-            answer = func(*args, **kwargs)
+            answer = self._called(name, func, args, kwargs)
         made = list(tensors(answer))
         self._check(name, moving, args, kwargs, asked=not made)
         self.calls += 1
         before = [self.depth[id(one)] for one in moving]
-        more = _terms(name, moving, constant, made, args, kwargs)
+        more = terms(name, moving, constant, made, args, kwargs)
         there, back = (max(numbers) + ROUNDINGS + more[k] for k, numbers in enumerate(zip(*before, strict=True)))
         for one in made:
             if one.dtype != self.dtype:
                 raise NoBoundsError(f"bounds need double precision throughout, found a result in {one.dtype} ({name})")
             self.vary(one, (there, back))
+            self._note_meaning(name, moving, args, one)
         return answer
 
-    def _curved(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _note_meaning(self, name: str, moving: list[Tensor], args: tuple[Any, ...], made: Tensor) -> None:
+        """What is moved stays what it is; sums and differences of whole numbers are some."""
+        if name in MOVES and all(id(given) in self.truths for given in moving):
+            self.truth(made)
+        elif name in MOVES and all(map(self.is_whole, moving)):
+            self.whole(made)
+        elif name in ADDS | SUBTRACTS | NEGATES | SCALES and not name.strip("_").startswith(("div", "true", "itrue")):
+            with self.pause():
+                if all(map(self.is_whole, args)):
+                    self.whole(made)
+
+    def _called(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The call itself; what stands for truth values or whole numbers may not fit it."""
+        try:
+            return func(*args, **kwargs)
+        except (IndexError, RuntimeError, TypeError) as error:
+            if any(id(one) in self.truths | self.wholes for one in tensors((args, kwargs))):
+                raise NoBoundsError(_unknown(name)) from error
+            raise
+
+    def _moved(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What is not followed may be moved, in case that it is not needed."""
+        if name not in MOVES | ASKS | CASTS:
+            raise NoBoundsError("no bounds are known for the places of numbers that were put in order")
+        answer = func(*args, **kwargs)
+        for one in tensors(answer):
+            self.hide(one)
+        return answer
+
+    def _rewritten(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a call gives that is written with affine maps and curves instead; None for others."""
         if self.bend is None:
             return None
+        if name in SAME:
+            return self._same(args[0])
+        if name in SUBTRACTS and len(args) == 2 and self._origin(args[0]) == self._origin(args[1]):
+            return torch.zeros_like(args[0])  # a tensor minus itself without its gradient
         with self:
+            if name in CASTS and self.varies(args[0]):
+                return self._cast(args[0], target(name, args, kwargs))
             found: Any = RECOGNISERS[func](args, kwargs) if func in RECOGNISERS else None
             if found is None:
-                return lowering.function(self.bend, name, self.varies, args, kwargs)
+                return lowering.function(self, name, args, kwargs)
             found = found if isinstance(found, Found) else Found(*found)
             return None if found.in_place else found.answer(self.activation(found.phi, found.h, written=False))
 
+    def _same(self, value: Tensor) -> Tensor:
+        """Another tensor with the same numbers, through which derivatives pass."""
+        with self:
+            same = value.view_as(value)
+        self.origins[id(same)] = self._origin(value)
+        for notes in (self.truths, self.wholes):
+            if id(value) in notes:
+                notes.add(id(same))
+        if id(value) in self.ones:
+            self.ones[id(same)] = self.ones[id(value)]
+        return same
+
+    def _origin(self, value: Any) -> int:
+        return self.origins.get(id(value), id(value))
+
+    def _cast(self, value: Tensor, kind: torch.dtype | None) -> Tensor | None:
+        """Numbers as others of a type; None where it is a floating-point one, as before."""
+        stands = id(value) in self.truths | self.wholes
+        if kind is None:
+            return None
+        if kind == torch.bool:
+            found: Tensor = as_truth(self, value)
+            return found
+        if kind.is_floating_point:
+            return self._same(value) if stands else None
+        return self._same(value) if stands else self.whole(cut_off(self, value))
+
     def activation(self, phi: object, h: Tensor, *, written: bool) -> Tensor:
         """An activation of h (B, ...), by its curve or in parts."""
-        if self.bend is None:
-            raise NoBoundsError("no curves are expected here")
         shape = shape_of(phi, written=written)
-        out = lowering.activation(self.bend, phi, h) if shape is None else self.bend(shape, h)
+        out = lowering.activation(self, phi, h) if shape is None else self.bent(shape, h)
         if out is None:
             raise NoBoundsError(f"no bounds are known for {getattr(phi, 'name', type(phi).__name__)}")
         return out
@@ -198,20 +272,18 @@ class Affine(TorchFunctionMode):
         elif name in CHOOSES:
             fine = fine and not any(one.dtype == torch.bool for one in moving) and len(args) >= 3
         elif name == "batch_norm":
-            fine = fine and not _option(args, kwargs, 5, "training", False)
+            fine = fine and not option(args, kwargs, 5, "training", False)
         elif name == "interpolate":
-            fine = fine and _option(args, kwargs, 3, "mode", "nearest") in (
+            fine = fine and option(args, kwargs, 3, "mode", "nearest") in (
                 "nearest",
                 "nearest-exact",
                 "linear",
                 "bilinear",
             )
         elif name in SWITCHED_OFF:
-            fine = fine and not _option(args, kwargs, 2, "training", True)
+            fine = fine and not option(args, kwargs, 2, "training", True)
         if not fine:
-            raise NoBoundsError(
-                f"no bounds are known for {name.strip('_') or 'a function'} of numbers that depend on the input"
-            )
+            raise NoBoundsError(_unknown(name))
 
     def _in_absolute_values(
         self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -239,64 +311,5 @@ class Affine(TorchFunctionMode):
         return value
 
 
-def _terms(
-    name: str, moving: list[Tensor], constant: list[Tensor], made: list[Tensor], args: Any, kwargs: dict[str, Any]
-) -> tuple[int, int]:
-    """How many numbers are added up in one of the results, and in one of the transposed call's, at most."""
-    if name in PRODUCTS:
-        return _factors(name, moving, [one for one in constant if one.ndim > 1], args, kwargs)
-    if not made:
-        return 0, 0
-    sizes = [max(1, one.numel()) for one in (moving[0], made[0])]
-    most = max(sizes) // min(sizes)
-    if name in ("cumsum", "index_select") or (name == "__getitem__" and constant):
-        most = max(sizes)
-    elif name == "pad":
-        most += int((1 + sum(map(abs, args[1] if len(args) > 1 else kwargs["pad"]))) ** 2)
-    elif name.startswith("avg_pool"):
-        window: Any = args[1] if len(args) > 1 else kwargs["kernel_size"]
-        widest = int(max(window)) if isinstance(window, tuple | list) else int(window)
-        most += int(widest ** (moving[0].ndim - 1))
-    elif name in SUMS or name == "interpolate":
-        most *= 8
-    return most, most
-
-
-def _factors(
-    name: str, moving: list[Tensor], constant: list[Tensor], args: Any, kwargs: dict[str, Any]
-) -> tuple[int, int]:
-    """The same of a product."""
-    if name.startswith("conv") and constant:
-        # weights (out, in of the group, places), or those of a transposed convolution (in, out of the group, places)
-        shape, size = constant[0].shape, constant[0].numel()
-        stride = _option(args, kwargs, 3, "stride", 1)
-        strides = tuple(stride) if isinstance(stride, tuple | list) else (stride,)
-        strides = strides * (len(shape) - 2) if len(strides) == 1 else strides
-        apart = math.prod(-(-length // step) for length, step in zip(shape[2:], strides, strict=True))
-        if name.startswith("conv_transpose"):
-            return shape[0] * apart, size // shape[0]
-        return size // shape[0], shape[0] * apart
-    if name == "linear" and constant:
-        return constant[0].shape[1], constant[0].shape[0]
-    if name in ("matmul", "mm", "__matmul__") and constant and args[-1] is constant[-1]:
-        return constant[-1].shape[-2], constant[-1].shape[-1]
-    most = max(
-        (one.numel() // max(1, min(one.shape)) for one in constant),
-        default=max((one.shape[-1] for one in moving if one.ndim), default=1),
-    )
-    return most, most
-
-
-def tensors(values: Any) -> Iterator[Tensor]:
-    """All tensors in a nest of tuples, lists and dicts."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, dict):
-        yield from tensors(list(values.values()))
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from tensors(value)
-
-
-def _option(args: Any, kwargs: dict[str, Any], place: int, name: str, default: Any) -> Any:
-    return args[place] if len(args) > place else kwargs.get(name, default)
+def _unknown(name: str) -> str:
+    return f"no bounds are known for {name.strip('_') or 'a function'} of numbers that depend on the input"

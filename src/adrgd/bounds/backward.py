@@ -172,6 +172,9 @@ def backward(
         if margins is not None:
             total = total - _dot(rows.abs(), margins.lines[layer].expand(len(rows), -1))
         before = torch.addcmul(positive * lower_slope, negative, relaxation.upper_slope[:, None])
+        if relaxation.cross is not None:
+            half = relaxation.cross.shape[-1]
+            before[..., half:] += rows[..., :half] * relaxation.cross[:, None]
         if tilt is not None:
             before = before + tilt
         total = total + _dot(before, network.constants[layer].expand(len(rows), -1))

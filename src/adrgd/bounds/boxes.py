@@ -64,7 +64,10 @@ def losses(coefficients: Coefficients, relaxations: list[Relaxation]) -> list[Te
             found.append(torch.zeros_like(relaxation.above))
         else:
             positive = rows.clamp(min=0).sum(1)
-            found.append((positive - rows.sum(1)) * relaxation.above + positive * relaxation.below)
+            lost = (positive - rows.sum(1)) * relaxation.above + positive * relaxation.below
+            if relaxation.cross is not None:  # both factors of a product are to blame
+                lost = lost.chunk(2, -1)[0].repeat(1, 2) / 2
+            found.append(lost)
     return found
 
 

@@ -19,6 +19,7 @@ INSIDE = 1e-9  # of a piece, from its ends: there a slope belongs to this piece
 HALVINGS = 16
 ROUNDED = 1e-13  # relative to the numbers that meet
 SLOPES = (0.0, 0.2, 0.5, 0.8, 1.0)  # places whose slopes are tried
+STEEPEST = 16.0  # slope of a line along a jump: rounding costs the more, the steeper lines are
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,26 @@ class _Pieces:
         ends = torch.stack([lower, *curve.corners(lower, upper), upper])
         inside = INSIDE * (ends[1:] - ends[:-1])
         first, last = ends[:-1] + inside, ends[1:] - inside
+        if curve.leaps:  # to see either side of a jump
+            first = torch.maximum(first, torch.nextafter(ends[:-1], ends[1:]))
+            last = torch.minimum(last, torch.nextafter(ends[1:], ends[:-1]))
         at = torch.cat([ends, first, last])
         return _Pieces(curve, ends, at, curve.value(at), curve.slope(first), curve.slope(last))
 
     def steepest(self) -> Tensor:
         """The largest slope without its sign; as near to the ends as is looked."""
         return torch.maximum(self.first.abs(), self.last.abs()).amax(0)
+
+    def along_jumps(self) -> list[Tensor]:
+        """Slopes of lines from the interval's ends to either side of its jumps."""
+        count = len(self.first)
+        inside = self.at[count + 1 :], self.values[count + 1 :]
+        found = []
+        for end in (0, count):
+            for at, value in zip(*inside, strict=True):
+                apart = at - self.ends[end]
+                found.append((value - self.values[end]) / torch.where(apart != 0, apart, torch.inf))
+        return found
 
     def slack(self, slope: Tensor) -> Tensor:
         """What rounding, the ends of pieces, and a curve that is not quite this one can be worth."""
@@ -63,18 +78,26 @@ class _Pieces:
             inside = (rising * (self.last[k] - slope) < 0) & (self.ends[k + 1] > self.ends[k])
             if not inside.any():
                 continue
-            a, b = (self.ends[k + side].expand_as(slope).clone() for side in (0, 1))
-            for _ in range(HALVINGS):
-                middle = (a + b) / 2
-                before = (self.curve.slope(middle) - slope) * rising > 0
-                a, b = torch.where(before, middle, a), torch.where(before, b, middle)
-            at = (a + b) / 2
+            at = self._place(k, slope, rising)
             reach = (self.curve.slope(at) - slope).abs() * (self.ends[k + 1] - self.ends[k])
             value = self.curve.value(at) - slope * at
             low = torch.where(inside, torch.minimum(low, value - reach), low)
             high = torch.where(inside, torch.maximum(high, value + reach), high)
         slack = self.slack(slope)
         return low - slack, high + slack
+
+    def _place(self, piece: int, slope: Tensor, rising: Tensor) -> Tensor:
+        """About where a piece has a slope, if it has it; `rising` is what its slope at first is more than that."""
+        a, b = self.ends[piece], self.ends[piece + 1]
+        if self.curve.meets is not None:
+            at = self.curve.meets(slope, piece)
+            return torch.minimum(torch.maximum(torch.where(at.isfinite(), at, (a + b) / 2), a), b)
+        a, b = (end.expand_as(slope).clone() for end in (a, b))
+        for _ in range(HALVINGS):
+            middle = (a + b) / 2
+            before = (self.curve.slope(middle) - slope) * rising > 0
+            a, b = torch.where(before, middle, a), torch.where(before, b, middle)
+        return (a + b) / 2
 
 
 def hull(curve: Curve, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -86,7 +109,11 @@ def hull(curve: Curve, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor, Te
     width = upper - lower
     chord = (pieces.values[len(pieces.ends) - 1] - pieces.values[0]) / torch.where(width > 0, width, 1.0)
     tried = [curve.slope(lower + width * (share * (1 - 2 * INSIDE) + INSIDE)) for share in SLOPES]
+    if curve.leaps:
+        tried += pieces.along_jumps()
     slopes = torch.stack([chord, torch.zeros_like(chord), *tried]).nan_to_num(0.0, 0.0, 0.0)
+    if curve.leaps:
+        slopes = slopes.clamp(-STEEPEST, STEEPEST)
     if curve.period is not None:  # beyond the turning points that are looked at, only flat lines hold
         slopes = torch.where(width > 2 * curve.period, 0.0, slopes)
     low, high = pieces.extremes(slopes)
@@ -120,4 +147,6 @@ def steepness(curve: Curve, lower: Tensor, upper: Tensor) -> Tensor:
     steep = _Pieces.of(curve, lower, upper).steepest()
     if curve.period is not None:
         steep = steep.clamp(min=1.0)
+    if curve.leaps:
+        steep = steep.clamp(min=STEEPEST)
     return steep.nan_to_num(torch.inf, torch.inf, torch.inf)

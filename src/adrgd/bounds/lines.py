@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from adrgd.activations import PiecewiseLinear
 from adrgd.bounds.backward import Boxes
 from adrgd.bounds.network import Matrices
-from adrgd.bounds.relaxation import Relaxation, relax
+from adrgd.bounds.pairs import across
+from adrgd.bounds.relaxation import Relaxation, image, relax
 
 Interval = tuple[Tensor, Tensor]
 """Lower and upper bounds of a layer's pre-activations: (boxes, neurons) each."""
@@ -40,6 +42,8 @@ def forward(network: Matrices, boxes: Boxes, slack: tuple[Tensor, ...], known: l
     start[:, inputs] = boxes.centre
     pairs: list[tuple[Tensor, Tensor | None]] = [(start, None)]
     found = Forward([], [])
+    hinges = all(isinstance(curve, PiecewiseLinear) for curve in network.curves)  # lines around them serve well
+    images: dict[int, Interval] = {}
     for layer in range(len(network.sizes)):
         mean, half = _affine(network, layer, pairs)
         upper_line = mean if half is None else mean + half
@@ -48,15 +52,32 @@ def forward(network: Matrices, boxes: Boxes, slack: tuple[Tensor, ...], known: l
         below = above if half is None else lower_line[:, :inputs].abs().sum(1)
         lower = lower_line[:, inputs] - below - slack[layer]
         upper = upper_line[:, inputs] + above + slack[layer]
+        if images and any(source in images for source in network.parts[layer]):
+            low, high = _from_images(network, layer, boxes, images)
+            lower, upper = lower.nan_to_num(-torch.inf, torch.inf, -torch.inf), upper.nan_to_num(torch.inf)
+            lower, upper = torch.maximum(lower, low - slack[layer]), torch.minimum(upper, high + slack[layer])
+            upper = torch.maximum(lower, upper)
         if known is not None:
             lower, upper = torch.maximum(lower, known[layer][0]), torch.minimum(upper, known[layer][1])
             upper = torch.maximum(lower, upper)
         found.intervals.append((lower, upper))
-        found.shares.append(mean[:, :inputs].abs())
+        found.shares.append(mean[:, :inputs].abs().nan_to_num(0.0))
         if layer + 1 < len(network.sizes):
             relaxation = relax(network.curves[layer], lower, upper)
             pairs.append(_through(relaxation, lower_line, upper_line, inputs))
+            if not hinges:
+                images[layer + 1] = image(network.curves[layer], lower, upper)
     return found
+
+
+def _from_images(network: Matrices, stage: int, boxes: Boxes, images: dict[int, Interval]) -> Interval:
+    """What the values of the layers before allow: closer than lines where a curve is far from being straight."""
+    centre, radius = network.constants[stage].expand(len(boxes), -1), torch.zeros((), dtype=torch.float64)
+    for source, matrix in network.parts[stage].items():
+        low, high = (boxes.lower, boxes.upper) if source == 0 else images[source]
+        centre = torch.addmm(centre, (low + high) / 2, matrix.T)
+        radius = radius + ((high - low) / 2) @ network.absolute[stage][source].T
+    return (centre - radius).nan_to_num(-torch.inf), (centre + radius).nan_to_num(torch.inf)
 
 
 def _affine(network: Matrices, stage: int, pairs: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:
@@ -78,7 +99,12 @@ def _affine(network: Matrices, stage: int, pairs: list[tuple[Tensor, Tensor | No
 def _through(relaxation: Relaxation, lower_line: Tensor, upper_line: Tensor, inputs: int) -> tuple[Tensor, Tensor]:
     """The lines behind an activation: the relaxation's lines of the lines before it, as their slopes say."""
     slopes = relaxation.upper_slope[:, None], relaxation.lower_slope[:, None]
-    if (relaxation.span is not None and relaxation.span[0] >= 0) or (relaxation.span is None and _rising(relaxation)):
+    if relaxation.cross is not None:
+        mean, half = (upper_line + lower_line) / 2, (upper_line - lower_line) / 2
+        high = slopes[0] * mean + across(relaxation.cross[:, None], mean)
+        spread = slopes[0].abs() * half + across(relaxation.cross.abs()[:, None], half)
+        high, low = high + spread, high - spread
+    elif (relaxation.span is not None and relaxation.span[0] >= 0) or (relaxation.span is None and _rising(relaxation)):
         high, low = upper_line * slopes[0], lower_line * slopes[1]
     else:
         high = torch.where(slopes[0] >= 0, upper_line, lower_line) * slopes[0]

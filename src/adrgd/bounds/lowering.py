@@ -1,11 +1,11 @@
-"""Calls that are no activation of single numbers, written with affine maps and curves: each of them exactly.
+"""Calls that are no activation of single numbers, written with affine maps, curves and products: each of them exactly.
 
-max(a, b) = b + relu(a - b); a b = ((a + b)^2 - (a - b)^2) / 4; softmax_i = 1 / sum_j exp(x_j - x_i).
+max(a, b) = b + relu(a - b); what chooses is in `choosing`, what balances numbers against each other in `balances`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,11 +13,16 @@ from torch import Tensor
 
 from adrgd.activations import RELU, MaxPool, PiecewiseLinear
 from adrgd.activations.choices import Largest
-from adrgd.bounds.curves import EXP, LOG, NAMED, RECIPROCAL, RSQRT, SQUARE, Shape, power
+from adrgd.activations.sshaped import SShaped
+from adrgd.activations.stairs import Stairs
+from adrgd.bounds.balances import BALANCES, einsum, matrix_product
+from adrgd.bounds.calls import Bend, Seen, named
+from adrgd.bounds.choosing import CHOOSING, cut_off, floored, product, quotient, sign, times
+from adrgd.bounds.curves import EXP, LOG, NAMED, RECIPROCAL, SQUARE, power
 from adrgd.bounds.errors import NoBoundsError
+from adrgd.bounds.stairs import CEIL, FLOOR, ROUND, TRUNC
 
-Bend = Callable[[Shape, Tensor], Tensor]
-"""Applies a curve to a tensor of any shape, rows first, as a layer of the network."""
+STAIRS = {"floor": FLOOR, "ceil": CEIL, "trunc": TRUNC, "round": ROUND}
 
 
 def largest(bend: Bend, h: Tensor, axis: int) -> Tensor:
@@ -41,91 +46,80 @@ def pooled(bend: Bend, h: Tensor, pool: MaxPool) -> Tensor:
     return largest(bend, torch.stack(list(windows._views(h)), 1), 1)[:, 0]
 
 
-def activation(bend: Bend, phi: object, h: Tensor) -> Tensor | None:
+def activation(seen: Seen, phi: object, h: Tensor) -> Tensor | None:
     """What an activation makes of h (B, ...), where it has no curve of its own; None where nothing is known."""
     if isinstance(phi, MaxPool):
-        return pooled(bend, h, phi)
+        return pooled(seen.bent, h, phi)
     if isinstance(phi, Largest):
         for axis in phi.axes:
-            h = largest(bend, h, axis)
+            h = largest(seen.bent, h, axis)
         return h
     if isinstance(phi, PiecewiseLinear):  # slopes of channels
         out = h * phi.slope + phi.offset
         for at, jump in zip(phi.breaks, phi.jumps, strict=True):
-            out = out + jump * bend(RELU, h - at)
+            out = out + jump * seen.bent(RELU, h - at)
         return out
+    if isinstance(phi, SShaped) and phi.is_flat and phi.name == "sign":
+        return sign(seen, h)
+    if isinstance(phi, Stairs) and phi.name in STAIRS:
+        steps = seen.bent(STAIRS[phi.name], h / phi.unit)
+        return steps * phi.unit if phi.unit != 1 else seen.whole(steps)
     return None
 
 
-def product(bend: Bend, a: Tensor, b: Tensor) -> Tensor:
-    """a b, entry by entry."""
-    if a is b:
-        return bend(SQUARE, a)
-    shape = torch.broadcast_shapes(a.shape, b.shape)  # type: ignore[no-untyped-call]
-    a, b = a.expand(shape), b.expand(shape)
-    both = bend(SQUARE, torch.stack([a + b, a - b], 1))
-    return (both[:, 0] - both[:, 1]) / 4
+def raised(seen: Seen, base: Any, exponent: Any) -> Tensor | None:
+    """A power of which the base, the exponent or both depend on the input."""
+    if not seen.varies(exponent):
+        if isinstance(exponent, Tensor) and exponent.numel() > 1:
+            return None
+        value = float(exponent)
+        return seen.bent(power(value), base) if value != 1 else base * 1
+    logarithm: Tensor = seen.bent(LOG, base) if seen.varies(base) else torch.as_tensor(base, dtype=torch.float64).log()
+    if not seen.varies(base) and not bool((torch.as_tensor(base) > 0).all()):
+        return None
+    return seen.bent(EXP, times(seen, logarithm, exponent))
 
 
-def matrix_product(bend: Bend, a: Tensor, b: Tensor) -> Tensor:
-    """a b, both depending on the input: (..., n, k) and (..., k, m)."""
-    return product(bend, a.unsqueeze(-1), b.unsqueeze(-3)).sum(-2)
+def divided(seen: Seen, above: Any, below: Any, mode: str | None) -> Tensor | None:
+    """A quotient whose divisor depends on the input, or that is rounded."""
+    found: Tensor | None = None
+    if mode is not None:
+        rounded = quotient(floored if mode == "floor" else cut_off, rest=False)
+        found = rounded(seen, {"input": above, "other": below})
+    elif seen.varies(below):
+        found = times(seen, above, seen.bent(RECIPROCAL, below))
+    return found
 
 
-def softmax(bend: Bend, x: Tensor, axis: int) -> Tensor:
-    """With the entry itself left out of its sum, where it is one."""
-    x = x.movedim(axis, -1)
-    size = x.shape[-1]
-    apart = (x.unsqueeze(-2) - x.unsqueeze(-1)).flatten(-2)
-    others = [i * size + j for i in range(size) for j in range(size) if i != j]
-    terms = bend(EXP, apart.index_select(-1, torch.tensor(others))) if others else apart * 0
-    total = terms.reshape(*x.shape, max(1, size - 1)).sum(-1) + 1
-    return bend(RECIPROCAL, total).movedim(-1, axis)
-
-
-def logsumexp(bend: Bend, x: Tensor, axis: int) -> Tensor:
-    """Along one axis, which is kept."""
-    return bend(LOG, bend(EXP, x).sum(axis, keepdim=True))
-
-
-def layer_norm(bend: Bend, x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
-    """Mean zero and variance one along the axes."""
-    centred = x - x.mean(axes, keepdim=True)
-    return product(bend, centred, bend(RSQRT, bend(SQUARE, centred).mean(axes, keepdim=True) + eps).expand_as(x))
-
-
-def function(
-    bend: Bend, name: str, varies: Callable[[Tensor], bool], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Tensor | None:
+def function(seen: Seen, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """What a call of torch makes of tensors that depend on the input; None where it is left as it is."""
     plain = name.strip("_")
     if name.endswith("_") and not name.startswith("__"):
         return None  # what is changed in place may be looked at again
-    args = args or tuple(kwargs[key] for key in ("input", "other", "exponent", "mat2") if key in kwargs)
+    if plain in CHOOSING or plain in BALANCES:
+        names, lowered = (CHOOSING | BALANCES)[plain]
+        return lowered(seen, named(names, args, kwargs)) if len(args) <= len(names) else None
+    if plain == "einsum":
+        operands = args[1] if len(args) == 2 and isinstance(args[1], list | tuple) else args[1:]
+        both = all(seen.varies(one) for one in operands)
+        return einsum(seen, {"equation": args[0], "operands": operands}) if both else None
+    given = named(("input", "other"), args, kwargs)
+    if "input" not in given:
+        return None
+    h: Any = given["input"]
+    other: Any = given.get("other", given.get("exponent", given.get("mat2")))
     if plain in NAMED:
-        return bend(NAMED[plain], args[0])
-    moving = [isinstance(one, Tensor) and varies(one) for one in args[:2]]
-    if plain in ("pow", "float_power") and moving == [True, False]:
-        exponent = float(args[1])
-        return bend(power(exponent), args[0]) if exponent != 1 else args[0] * 1
-    if plain in ("mul", "multiply", "rmul") and moving == [True, True]:
-        return product(bend, *args[:2])
-    if plain in ("div", "divide", "true_divide", "truediv", "rdiv", "rtruediv") and len(moving) == 2:
-        above, below = (args[1], args[0]) if plain in ("rdiv", "rtruediv") else args[:2]
-        if isinstance(below, Tensor) and varies(below) and not kwargs.get("rounding_mode"):
-            inverse = bend(RECIPROCAL, below)
-            return product(bend, above, inverse) if isinstance(above, Tensor) and varies(above) else above * inverse
-    if plain in ("matmul", "bmm", "mm") and moving == [True, True] and min(args[0].ndim, args[1].ndim) >= 2:
-        return matrix_product(bend, *args[:2])
-    axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
-    if plain in ("softmax", "log_softmax") and isinstance(axis, int):
-        return softmax(bend, args[0], axis) if plain == "softmax" else args[0] - logsumexp(bend, args[0], axis)
-    if plain == "logsumexp" and isinstance(axis, int):
-        found = logsumexp(bend, args[0], axis)
-        return found if kwargs.get("keepdim", len(args) > 2 and args[2]) else found.squeeze(axis)
-    if plain == "layer_norm":
-        given = dict(zip(("input", "normalized_shape", "weight", "bias", "eps"), args, strict=False)) | dict(kwargs)
-        out = layer_norm(bend, given["input"], tuple(range(-len(given["normalized_shape"]), 0)), given.get("eps", 1e-5))
-        out = out if given.get("weight") is None else out * given["weight"]
-        return out if given.get("bias") is None else out + given["bias"]
+        return seen.bent(NAMED[plain], h)
+    if plain in ("pow", "float_power", "rpow"):
+        return raised(seen, *((other, h) if plain == "rpow" else (h, other)))
+    if plain in ("mul", "multiply", "rmul") and seen.varies(h) and seen.varies(other):
+        return seen.bent(SQUARE, h) if h is other else product(seen, h, other)
+    if plain in ("div", "divide", "true_divide", "truediv", "rdiv", "rtruediv"):
+        above, below = (other, h) if plain in ("rdiv", "rtruediv") else (h, other)
+        return divided(seen, above, below, kwargs.get("rounding_mode"))
+    if plain in ("matmul", "bmm", "mm") and seen.varies(h) and seen.varies(other) and min(h.ndim, other.ndim) >= 2:
+        return matrix_product(seen, h, other)
+    if plain == "logaddexp":
+        larger = other + seen.bent(RELU, h - other)
+        return larger + seen.bent(LOG, seen.bent(EXP, h - larger) + seen.bent(EXP, other - larger))
     return None

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from adrgd.bounds.network import Network
-from adrgd.bounds.relaxation import image, steepest
+from adrgd.bounds.relaxation import image, rise, steepest
 
 UNIT_ROUNDOFF = 2.0**-53
 UNITS = {torch.float64: UNIT_ROUNDOFF, torch.float32: 2.0**-24}
@@ -56,7 +56,7 @@ class Margins:
             width = torch.maximum(lower.abs(), upper.abs()).amax(0)
             steep = steepest(network.curves[layer], lower, upper).amax(0).clamp(min=1.0)
             counted = MORE * (8 * unit + (64 + len(width)) * SUMMED)
-            self.lines.append(counted * (2 * steep * width + height))
+            self.lines.append(counted * (2 * rise(network.curves[layer], steep, width) + height))
             self.largest.append(height[None])
             self._add_step()
         if not self.steps:

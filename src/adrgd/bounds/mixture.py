@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from adrgd.bounds.backward import Coefficients, Goal
-from adrgd.bounds.relaxation import Relaxation
+from adrgd.bounds.relaxation import Relaxation, above, below
 from adrgd.bounds.slopes import Slopes
 
 SPEED = 8.0  # of the multipliers, in units of the rate at which slopes move
@@ -66,9 +66,6 @@ def _after(
 ) -> Tensor:
     """What the lines in use for the last row make of a layer's pre-activations: (parts, neurons)."""
     relaxation, h = relaxations[layer], met[layer][:, -1]
-    below = (slopes[layer][:, -1] if layer in slopes else relaxation.lower_slope) * h
-    if relaxation.lower_offset is not None:
-        below = below + relaxation.lower_offset
+    low = below(relaxation, slopes[layer][:, -1] if layer in slopes else relaxation.lower_slope, h)
     rows = coefficients[layer]
-    above = relaxation.upper_slope * h + relaxation.upper_offset
-    return below if rows is None else torch.where(rows[:, -1] > 0, below, above)
+    return low if rows is None else torch.where(rows[:, -1] > 0, low, above(relaxation, h))

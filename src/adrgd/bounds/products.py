@@ -11,6 +11,7 @@ from torch import Tensor
 
 from adrgd.bounds.backward import Boxes
 from adrgd.bounds.network import Matrices
+from adrgd.bounds.pairs import Product
 from adrgd.bounds.relaxation import Relaxation
 
 ENTRIES = 4_000_000  # numbers in each table, at most: 32 MB
@@ -21,6 +22,8 @@ Tables = tuple[Tensor, Tensor]
 def tables(network: Matrices) -> Tables | None:
     """W_2[j, i] W_1[i, k] and |W_2[j, i]| W_1[i, k] with a row for each i; None where it is no chain, or too large."""
     if len(network.sizes) < 2 or set(network.parts[0]) != {0} or set(network.parts[1]) != {1}:
+        return None
+    if isinstance(network.curves[0], Product):
         return None
     inner, outer = network.parts[0][0], network.parts[1][1]
     if inner.numel() * len(outer) > ENTRIES:

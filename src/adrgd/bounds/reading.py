@@ -8,16 +8,20 @@ no operator is written a second time.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from adrgd.bounds.affine import Affine, tensors
+from adrgd.activations.sshaped import HEAVISIDE
+from adrgd.bounds.affine import Affine
+from adrgd.bounds.choosing import heaviside
 from adrgd.bounds.curves import Shape
 from adrgd.bounds.errors import NoBoundsError
 from adrgd.bounds.network import Act, Matrices, Network, values_of
+from adrgd.bounds.terms import tensors
 from adrgd.gates import ROWS, Call, Gates, look
 
 Function = Callable[[Tensor], Tensor]
@@ -70,6 +74,15 @@ class _Traced:
         found = look(function, example.expand(ROWS, *self.shape).contiguous())
         self.picked = found.pick("all")
         self.written = {layer.number for layer in found.layers if "written out" in layer.kind}
+        self.unused: frozenset[int] = frozenset()
+        self._trace()
+        unused = self._unused()
+        if unused:
+            self.unused = unused
+            self._trace()
+
+    def _trace(self) -> None:
+        """Run it once, and find out what each layer takes."""
         self.curves: tuple[Shape, ...] = ()
         self.graphs: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
         mode = Affine()
@@ -97,6 +110,14 @@ class _Traced:
             )
             for k, head in enumerate(heads)
         ]
+
+    def _unused(self) -> frozenset[int]:
+        """Layers that nothing depends on, such as those that only lend a comparison its slope."""
+        used = {len(self.sizes)}
+        for stage in range(len(self.sizes), -1, -1):
+            if stage in used:
+                used |= {source - 1 for source in self.sources[stage]}
+        return frozenset(range(len(self.sizes))) - used
 
     def pull(self, stage: int, rows: Tensor) -> Mapping[int, Tensor]:
         flat = rows.reshape(-1, rows.shape[-1])
@@ -199,8 +220,12 @@ class _Traced:
         mode = mode or Affine(dtype=self.dtype)
         heads = [] if heads is None else heads
         shapes: list[Shape] = []
+        numbers = itertools.count()
 
         def bend(shape: Shape, h: Tensor) -> Tensor:
+            if next(numbers) in self.unused:
+                with mode.pause():
+                    return mode.vary(torch.zeros_like(h))
             if h.shape[0] != len(x):
                 raise NoBoundsError("bounds need the rows of a batch to come first wherever there is an activation")
             heads.append(self._seen(mode, h.flatten(1) if h.ndim > 1 else h[:, None]))
@@ -210,14 +235,18 @@ class _Traced:
             return mode.vary(z)
 
         def rule(call: Call) -> Any:
-            out = mode.activation(call.phi, call.saved(), written=call.layer in self.written)
+            if call.phi is HEAVISIDE:
+                out = heaviside(mode, call.saved(), call.options.get("values", call.arguments[-1]))
+            else:
+                out = mode.activation(call.phi, call.saved(), written=call.layer in self.written)
             if call.found.whole is None:
                 return call.answer(out)
             with mode.pause():
                 original = call.original()
             answer = call.found.whole(original, call.found.answer(call.layout.back(out)))
             for one in tensors(answer):  # the places of the largest are no constants either
-                mode.vary(one, mode.depth.get(id(one), (0, 0)))
+                if not mode.varies(one):
+                    mode.hide(one)
             return answer
 
         mode.bend = bend
@@ -231,6 +260,8 @@ class _Traced:
         return heads, self._seen(mode, out)
 
     def _seen(self, mode: Affine, tensor: Tensor) -> Tensor:
+        if id(tensor) in mode.unfollowed:
+            raise NoBoundsError("no bounds are known for the places of numbers that were put in order")
         if not mode.varies(tensor):
             raise NoBoundsError("bounds need every call between the activations to be seen, and some are not")
         return tensor

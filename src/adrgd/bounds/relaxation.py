@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from adrgd.activations import PiecewiseLinear
 from adrgd.bounds.curves import Curve, Shape
 from adrgd.bounds.hulls import ROUNDED, hull, ranges, steepness
+from adrgd.bounds.pairs import Product, across, factors, planes, products, with_zeros
 
 BENT = 1e-7  # apart by less than this share of an interval, two lines are one
 
@@ -25,6 +27,7 @@ class Relaxation:
         bent: phi is not straight between the bounds, so that the lines differ.
         above, below: how far the lines are from phi where they are farthest.
         span: the lower slope may be any number between these two without another offset; None where it is fixed.
+        cross: (boxes, n) slopes in the second factors of products, whose planes are parallel; None for other layers.
     """
 
     lower: Tensor
@@ -37,6 +40,7 @@ class Relaxation:
     above: Tensor
     below: Tensor
     span: tuple[float, float] | None = None
+    cross: Tensor | None = None
 
     def take(self, rows: Tensor) -> Relaxation:
         """The relaxation in the boxes with these indices."""
@@ -53,6 +57,8 @@ class Relaxation:
 
 def relax(curve: Shape, lower: Tensor, upper: Tensor) -> Relaxation:
     """Lines around an activation over pre-activations in [lower, upper]."""
+    if isinstance(curve, Product):
+        return _pairs(lower, upper)
     if isinstance(curve, PiecewiseLinear):
         return _one_hinge(float(curve.slope), float(curve.jumps[0]), lower, upper)
     return _two_lines(lower, upper, *hull(curve, lower, upper))
@@ -60,6 +66,8 @@ def relax(curve: Shape, lower: Tensor, upper: Tensor) -> Relaxation:
 
 def image(curve: Shape, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
     """The least and the largest value of an activation over [lower, upper]."""
+    if isinstance(curve, Product):
+        return products(lower, upper)
     if isinstance(curve, Curve):
         return ranges(curve, lower, upper)
     values = torch.stack([curve.value(h) for h in (lower, upper, torch.maximum(lower, upper.clamp(max=0)))])
@@ -68,10 +76,20 @@ def image(curve: Shape, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def steepest(curve: Shape, lower: Tensor, upper: Tensor) -> Tensor:
-    """The largest slope of any of its lines over [lower, upper], without the sign."""
+    """The largest slope of any of its lines over [lower, upper], without the sign; in each factor of products."""
+    if isinstance(curve, Product):
+        return factors(lower, upper)
     if isinstance(curve, Curve):
         return steepness(curve, lower, upper)
     return torch.full_like(lower, abs(float(curve.slope)) + abs(float(curve.jumps[0])))
+
+
+def rise(curve: Shape, steep: Tensor, h: Tensor) -> Tensor:
+    """How much lines that are so steep make of pre-activations h >= 0, without the offset."""
+    if not isinstance(curve, Product):
+        return steep * h
+    first, second = (steep * h).chunk(2, -1)
+    return with_zeros(first + second)
 
 
 def _triangle(lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -102,3 +120,34 @@ def _two_lines(
     apart = ((high_slope - low_slope) * middle + high_offset - low_offset).clamp(min=0)
     bent = apart > BENT * (upper - lower) + ROUNDED
     return Relaxation(lower, upper, bent, low_slope, low_offset, high_slope, high_offset, apart, apart)
+
+
+def _pairs(lower: Tensor, upper: Tensor) -> Relaxation:
+    first, second, low, high = planes(lower, upper)
+    apart = (high - low).clamp(min=0)
+    size = torch.maximum(lower.abs(), upper.abs())
+    narrow = apart <= 8 * ROUNDED * (1 + size.chunk(2, -1)[0] * size.chunk(2, -1)[1])
+    bent = ~torch.cat([narrow, narrow], -1)
+    slope, apart = with_zeros(first), with_zeros(apart)
+    return Relaxation(lower, upper, bent, slope, with_zeros(low), slope, with_zeros(high), apart, apart, cross=second)
+
+
+def below(relaxation: Relaxation, slope: Tensor, h: Tensor) -> Tensor:
+    """The lower lines with these slopes at h, (boxes, rows, neurons) both, or without rows."""
+    lines = slope * h + across(_behind(relaxation.cross, h), h)
+    return lines if relaxation.lower_offset is None else lines + _behind(relaxation.lower_offset, h)
+
+
+def above(relaxation: Relaxation, h: Tensor) -> Tensor:
+    """The upper lines at h, (boxes, rows, neurons) or without rows."""
+    lines = torch.addcmul(_behind(relaxation.upper_offset, h), _behind(relaxation.upper_slope, h), h)
+    return lines + across(_behind(relaxation.cross, h), h)
+
+
+@overload
+def _behind(value: Tensor, h: Tensor) -> Tensor: ...
+@overload
+def _behind(value: None, h: Tensor) -> None: ...
+def _behind(value: Tensor | None, h: Tensor) -> Tensor | None:
+    """With an axis for rows where h has one."""
+    return value if value is None or value.ndim == h.ndim else value[:, None]

@@ -13,7 +13,7 @@ from adrgd.bounds.lines import Interval
 from adrgd.bounds.margins import UNIT_ROUNDOFF
 from adrgd.bounds.network import Network
 from adrgd.bounds.ranges import affine_range
-from adrgd.bounds.relaxation import image, steepest
+from adrgd.bounds.relaxation import image, rise, steepest
 
 SAFETY = 8.0
 EXTRA_OPERATIONS = 16
@@ -43,7 +43,9 @@ def rounding_slack(network: Network, lower: Tensor, upper: Tensor) -> tuple[Tens
     found: list[Interval] = []
     with torch.no_grad():
         for stage in range(len(network.sizes) + 1):
-            total = network.reach(corner, lambda layer, h: lines[layer][0] * h + lines[layer][1], stage)
+            total = network.reach(
+                corner, lambda layer, h: rise(network.curves[layer], lines[layer][0], h) + lines[layer][1], stage
+            )
             sums.append(total[0])
             if stage < len(network.sizes):
                 low, high = affine_range(network, stage, box, found)

@@ -10,7 +10,7 @@ from torch import Tensor
 from adrgd.bounds.backward import Boxes, Coefficients, Goal, LinearBound, backward
 from adrgd.bounds.margins import Margins
 from adrgd.bounds.network import Network
-from adrgd.bounds.relaxation import Relaxation
+from adrgd.bounds.relaxation import Relaxation, above, below
 
 Slopes = Mapping[int, Tensor]
 """Lower slopes of some layers (boxes, rows, neurons), or with 1 instead of all rows."""
@@ -63,15 +63,11 @@ def along_lines(
     def act(layer: int, flat: Tensor) -> Tensor:
         h = flat.view(*points.shape[:2], -1)
         met.append(h)
-        relaxation = relaxations[layer]
-        below = slopes.get(layer, relaxation.lower_slope[:, None]) * h
-        if relaxation.lower_offset is not None:
-            below = below + relaxation.lower_offset[:, None]
-        rows = coefficients[layer]
+        relaxation, rows = relaxations[layer], coefficients[layer]
+        low = below(relaxation, slopes.get(layer, relaxation.lower_slope[:, None]), h)
         if rows is None:
-            return below.flatten(0, 1)
-        above = torch.addcmul(relaxation.upper_offset[:, None], relaxation.upper_slope[:, None], h)
-        return torch.where(rows > 0, below, above).flatten(0, 1)
+            return low.flatten(0, 1)
+        return torch.where(rows > 0, low, above(relaxation, h)).flatten(0, 1)
 
     network.walk(points.flatten(0, 1).to(network.dtype), act, stage)
     return met

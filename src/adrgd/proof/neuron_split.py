@@ -25,6 +25,7 @@ from adrgd.bounds.network import Network, values_of
 from adrgd.bounds.refine import intervals_of
 from adrgd.bounds.relaxation import Relaxation, relax
 from adrgd.bounds.slopes import free_slopes
+from adrgd.bounds.stairs import end_of_half
 from adrgd.proof.claims import Accept, Claims
 from adrgd.proof.outcome import Outcome
 from adrgd.proof.record import Record, Split
@@ -243,7 +244,7 @@ class NeuronSplit:
             lower, upper = (torch.cat([self.roots[group][layer][end] for group in groups]) for end in (0, 1))
             for end, side in ((lower, -1), (upper, 1)):
                 rows, neurons = self._splits(nodes, layer, side)
-                end[rows, neurons] = 0.0
+                end[rows, neurons] = end_of_half(curve, side)
             found.append(relax(curve, lower, upper).to(dtype))
         return found
 
