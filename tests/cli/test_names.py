@@ -50,6 +50,33 @@ def test_names_of_before(words: list[str], new: str, capsys: pytest.CaptureFixtu
     assert "unknown option" not in err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect", "--model", "nowhere.onnx"], ["inspect", "--model=nowhere.onnx", "--data", "x"],
+        ["maximize", "--lower", "0", "--upper", "1", "--model", "nowhere.onnx"],
+        ["maximize", "--model", "nowhere.onnx", "--solver", "pgd?length=1", "--lower", "0", "--upper", "1"],
+        ["falsify", "--prop", "x.vnnlib", "--network", "nowhere.onnx"], ["check", "--folder", "nowhere.onnx"],
+        ["check-proof", "x", "--prop", "z", "--network=nowhere.onnx"],
+    ],
+)  # fmt: skip
+def test_what_has_no_flag_can_be_given_by_its_name_all_the_same(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) != 0
+    err = capsys.readouterr().err
+    assert "nowhere.onnx" in err or "x.vnnlib" in err or "'x'" in err
+    assert "option" not in err
+
+
+def test_the_fields_of_a_solver_behind_its_name_are_its_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["attack", "--model", "bundled:mnist-pgd", "--data", "bundled:mnist", "--eps", "0.1", "--solver"]
+    assert run([*asked, "pgd?lenght=1"]) == 2
+    assert "unknown option --lenght; did you mean --length?" in capsys.readouterr().err
+    assert run([*asked, "pgd?length=1", "--length", "2"]) == 2
+    assert "expected length once, found it in 'pgd?length=1' and as --length" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "GPU", "", "cpu:1"])
 def test_unknown_devices(name: str) -> None:
     with pytest.raises(UsageError, match="^unknown device '.*'; expected auto, cpu, cuda, cuda:N, mps, xpu or xpu:N$"):

@@ -13,9 +13,10 @@ from recorder import Recorder
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from adrgd.errors import ModelError
+from adrgd.errors import AdrgdWarning, ModelError
 from adrgd.models import bundled_models, load_model
 from adrgd.models.mnist import mnist_cnn
+from adrgd.models.weights import load_named
 
 
 class Small(nn.Module):
@@ -236,7 +237,9 @@ def test_mnist_parameters_are_taken_in_order(tmp_path: Path) -> None:
         load_model("mnist-cnn")
 
 
-@pytest.mark.parametrize("form", ["plain", "nested", "list", "parallel", "safetensors", "beside others"])
+@pytest.mark.parametrize(
+    "form", ["plain", "nested", "list", "parallel", "safetensors", "beside others", "compiled", "trained"]
+)
 def test_a_factory_with_weights(form: str, home: Path) -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3))
     state = dict(module.state_dict())
@@ -250,12 +253,46 @@ def test_a_factory_with_weights(form: str, home: Path) -> None:
             "nested": {"state_dict": state, "epoch": 3},
             "list": {"state_dict": [state]},
             "parallel": {"net": parallel, "acc": 0.9},
+            "compiled": {f"_orig_mod.{key}": value for key, value in state.items()},
+            "trained": {"state_dict": {f"model.{key}": value for key, value in state.items()}, "epoch": 3},
             "beside others": {"optimizer": {"state": {0: {"step": torch.ones(1)}}}, "model": state},
         }[form]
         torch.save(content, path)
     model = load_model(f"zoo:make?weights={path}&width=5&name=7up&scale=1.0")
     x = torch.rand(2, 8)
     torch.testing.assert_close(model(x), module(x).detach())
+
+
+def test_what_a_trainer_keeps_beside_a_network_is_left_out_and_said(home: Path) -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3))
+    state = {f"model.{key}": value for key, value in module.state_dict().items()}
+    torch.save({"state_dict": state | {"criterion.weight": torch.ones(3)}}, home / "weights.ckpt")
+    with pytest.warns(AdrgdWarning, match=r"1 others \(criterion.weight\) are left out"):
+        model = load_model(f"zoo:make?weights={home / 'weights.ckpt'}&width=5&name=7up&scale=1.0")
+    x = torch.rand(2, 8)
+    torch.testing.assert_close(model(x), module(x).detach())
+
+
+def test_one_of_several_sets_of_weights_is_named_behind_a_hash(home: Path) -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3))
+    ema = {key: value + 1 for key, value in module.state_dict().items()}
+    torch.save({"state_dict": dict(module.state_dict()), "ema": ema}, home / "weights.pt")
+    spec, x = f"zoo:make?weights={home / 'weights.pt'}{{}}&width=5&name=7up&scale=1.0", torch.rand(2, 8)
+    with pytest.warns(AdrgdWarning, match=r"state_dict, ema: the first is loaded; name another as weights.pt#ema"):
+        first = load_model(spec.format(""))
+    torch.testing.assert_close(first(x), module(x).detach())
+    module.load_state_dict(ema)
+    torch.testing.assert_close(load_model(spec.format("#ema"))(x), module(x).detach())
+    with pytest.raises(ModelError, match="expected a state dict 'mean' in .*, found state_dict, ema"):
+        load_model(spec.format("#mean"))
+
+
+def test_counters_of_batch_normalisation_may_be_missing(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    torch.save({k: v + 1 for k, v in module.state_dict().items() if "num_batches" not in k}, tmp_path / "weights.pt")
+    other = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    load_named(other, tmp_path / "weights.pt")
+    torch.testing.assert_close(other[1].running_mean, torch.ones(4))
 
 
 @pytest.mark.usefixtures("home")

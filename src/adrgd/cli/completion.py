@@ -11,7 +11,7 @@ from adrgd.cli import COMMANDS
 from adrgd.cli.flags import flags
 from adrgd.cli.known import known, solver_names
 from adrgd.cli.options import cli
-from adrgd.cli.settings import OPTIONS, fields_of, options_of
+from adrgd.cli.settings import OPTIONS, fields_of, options_of, positionals
 
 DESCRIPTION = "Print what makes a shell complete commands and flags: put it where your shell reads it, or source it."
 
@@ -66,7 +66,8 @@ def _all_flags() -> dict[str, dict[str, list[str]]]:
         hints: dict[str, Any] = {}
         for kind in (options, *([get_type_hints(options)["run"]] if "run" in get_type_hints(options) else [])):
             hints |= get_type_hints(kind)
-        plain = {name: field for name, field in fields_of(options).items() if "Positional" not in str(field.type)}
+        unnamed = positionals(options)
+        plain = {name: field for name, field in fields_of(options).items() if name not in unnamed}
         found[" ".join(words)] = {
             f"--{'no-' if field.default is True else ''}{name.replace('_', '-')}": _choices(name, hints.get(name))
             for name, field in plain.items()

@@ -16,6 +16,7 @@ import tyro
 from adrgd.cli.flags import RULES, flag
 from adrgd.cli.known import Part, find_solver, find_step, known, solver_names
 from adrgd.cli.panels import sentence
+from adrgd.cli.settings import positionals
 from adrgd.deprecation import say_renamed
 from adrgd.errors import UsageError
 from adrgd.specs import split_spec
@@ -73,7 +74,7 @@ def parse(
         UsageError: unknown solver, preset or step rule, or a wrong flag.
         SystemExit: help was asked for.
     """
-    argv = _spelled_out(argv)
+    argv = _in_place(options, _spelled_out(argv))
     name, step = _peek(argv, "--solver") or default, _peek(argv, "--step")
     parts = find_solver(name, ensemble=ensemble)
     if step is not None:
@@ -132,7 +133,7 @@ def cli(options: Any, argv: list[str], *, prog: str, description: str, renamed: 
     Args:
         renamed: flags that go on to be taken by their old names, with a warning: {"--old": "--new"}.
     """
-    argv, errors = list(_today(argv, renamed or {})), io.StringIO()
+    argv, errors = _in_place(options, list(_today(argv, renamed or {}))), io.StringIO()
     try:
         with contextlib.redirect_stderr(errors), _width(argv):
             return tyro.cli(
@@ -143,6 +144,23 @@ def cli(options: Any, argv: list[str], *, prog: str, description: str, renamed: 
         if stop.code:
             raise UsageError(f"{sentence(errors.getvalue())}; see {prog} --help") from None
         raise
+
+
+def _in_place(options: Any, argv: list[str]) -> list[str]:
+    """`--model MODEL` as `MODEL`, for commands that take it without its name; another command has the flag."""
+    own = positionals(options) if dataclasses.is_dataclass(options) else []
+    given = {name: value for name in own if (value := _peek(argv, f"--{name.replace('_', '-')}")) is not None}
+    if not given:
+        return argv
+    left, words = [], iter(argv)
+    for word in words:
+        flag, equals, _ = word.partition("=")
+        if flag.startswith("--") and flag[2:].replace("-", "_") in given:
+            if not equals:
+                next(words, None)
+        else:
+            left.append(word)
+    return [*(given[name] for name in own if name in given), *left]
 
 
 def _today(argv: list[str], renamed: Mapping[str, str]) -> Iterator[str]:

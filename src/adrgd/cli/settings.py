@@ -57,6 +57,11 @@ def options_of(command: tuple[str, ...]) -> Any:
     return getattr(import_module(f"adrgd.cli.{module}"), name)
 
 
+def positionals(options: Any) -> list[str]:
+    """The names of a command's fields that are given without a flag, in their order."""
+    return [field.name for field in dataclasses.fields(options) if "Positional" in str(field.type)]
+
+
 def fields_of(options: Any) -> dict[str, dataclasses.Field[Any]]:
     """The flags of a command by name, those of its parts among them."""
     found: dict[str, dataclasses.Field[Any]] = {}
@@ -78,7 +83,7 @@ def words_of(command: tuple[str, ...], file: Path, typed: Sequence[str] = ()) ->
         config = parse(file)
     except RunFolderError as error:
         raise UsageError(f"--config: {str(error).partition(';')[0]}; give a YAML file of flags or settings") from error
-    fields = fields_of(options_of(command))
+    fields, unnamed = fields_of(options_of(command)), positionals(options_of(command))
     given = _as_flags(command, config)
     _refuse_code(given, file, {word.partition("=")[0] for word in typed})
     solver = str(given.get("solver", ""))
@@ -92,7 +97,7 @@ def words_of(command: tuple[str, ...], file: Path, typed: Sequence[str] = ()) ->
         if value is None:
             continue
         default = extra[name] if name in extra else fields[name].default
-        if name in fields and "Positional" in str(fields[name].type):
+        if name in unnamed:
             positional.append(str(value))
         else:
             words += _flag(name.replace("_", "-"), value, default)

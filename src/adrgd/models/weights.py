@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from adrgd.errors import ModelError, UsageError
+from adrgd.errors import ModelError, UsageError, warn
 from adrgd.files import reading
 
 StateDict = dict[str, Tensor]
+T = TypeVar("T")
 
 
-def read_state_dicts(path: Path) -> list[StateDict]:
-    """Every state dict found in a file, outermost first, "module." prefixes stripped.
+def read_state_dicts(path: Path) -> dict[str, StateDict]:
+    """Every state dict found in a file, outermost first, by the keys that lead to it.
 
     A checkpoint may hold its state dict inside dicts and lists. Objects are never unpickled.
 
+    Args:
+        path: also FILE#NAME, for that one of them alone.
+
     Raises:
-        ModelError: the file is missing, unreadable, holds pickled objects, or no state dict.
+        ModelError: the file is missing, unreadable, holds pickled objects, or no state dict, or none of that name.
     """
     content: Any
+    asked = None
+    if not path.exists() and "#" in path.name:
+        name, _, asked = path.name.partition("#")
+        path = path.with_name(name)
     try:
         with reading.open_regular(path) as file:
             reading.check_size(file, "network")
@@ -50,33 +58,41 @@ def read_state_dicts(path: Path) -> list[StateDict]:
             f"expected a state dict in {str(path)!r}, found a file that cannot be read ({reason}); save "
             "module.state_dict() with torch.save or safetensors"
         ) from error
-    found = [_strip(state) for state in _walk(content)]
+    found = dict(_walk(content))
     if not found:
         raise ModelError(
             f"expected a state dict in {str(path)!r}, found {type(content).__name__} without one; save "
             "module.state_dict() with torch.save or safetensors"
         )
-    return found
+    if asked is not None and asked not in found:
+        raise ModelError(f"expected a state dict {asked!r} in {str(path)!r}, found {', '.join(found)}; choose one")
+    return found if asked is None else {asked: found[asked]}
 
 
 def load_named(module: nn.Module, path: Path) -> None:
     """Load the state dict of a file that has the module's names and shapes.
 
+    All names may have one beginning in common, as wrappers and trainers put in front of them; what else a trainer keeps
+    beside them is left out, and said. The counters of batch normalisation, which evaluation ignores, may be missing.
+
     Raises:
         ModelError: none of them fits; says how the first one differs.
     """
-    states = read_state_dicts(path)
-    own = module.state_dict()
-    fitting = [state for state in states if state.keys() == own.keys()]
+    states, own = read_state_dicts(path), module.state_dict()
+    fitting = {name: fit for name, state in states.items() if (fit := _fitted(own, state)) is not None}
     if not fitting:
-        missing, surplus = sorted(own.keys() - states[0].keys()), sorted(states[0].keys() - own.keys())
+        first = next(iter(states.values()))
+        missing, surplus = sorted(own.keys() - first.keys()), sorted(first.keys() - own.keys())
         raise ModelError(
             f"expected {str(path)!r} to name the module's {len(own)} tensors, found {_some(missing, 'missing')} and "
             f"{_some(surplus, 'unknown')}; use the factory and arguments that the weights were trained with"
         )
-    for key, tensor in fitting[0].items():
+    state, left = _chosen(fitting, path, lambda one: one[0])
+    if left:
+        warn(f"of {str(path)!r} the tensors that the network names are loaded, {_some(left, 'others')} are left out")
+    for key, tensor in state.items():
         _check_shape(key, own[key], tensor, path)
-    module.load_state_dict(fitting[0])
+    module.load_state_dict(own | state)
 
 
 def load_in_order(module: nn.Module, path: Path) -> None:
@@ -86,15 +102,45 @@ def load_in_order(module: nn.Module, path: Path) -> None:
         ModelError: the number of tensors or one of the shapes differs.
     """
     own = module.state_dict()
-    state = next((state for state in read_state_dicts(path) if len(state) == len(own)), None)
-    if state is None:
+    fitting = {name: state for name, state in read_state_dicts(path).items() if len(state) == len(own)}
+    if not fitting:
         raise ModelError(
             f"expected {len(own)} tensors in {str(path)!r}, found others; give weights of this architecture"
         )
-    given = {key: key for key in own} if state.keys() == own.keys() else dict(zip(own, state, strict=True))
-    for key, name in given.items():
+    state = _chosen(fitting, path, lambda one: one)
+    if (named := _fitted(own, state)) is not None:
+        state = named[0]
+    names = {key: key for key in own} if state.keys() == own.keys() else dict(zip(own, state, strict=True))
+    for key, name in names.items():
         _check_shape(name, own[key], state[name], path)
-    module.load_state_dict({key: state[name] for key, name in given.items()})
+    module.load_state_dict({key: state[name] for key, name in names.items()})
+
+
+def _fitted(own: StateDict, state: StateDict) -> tuple[StateDict, list[str]] | None:
+    """The tensors of a state dict by a module's names, and the names of others; None where they are not its."""
+    needed = [key for key in own if not key.endswith("num_batches_tracked")] or list(own)
+    ends = [key for key in state if key == needed[0] or key.endswith("." + needed[0])]
+    for start in sorted((key.removesuffix(needed[0]) for key in ends), key=len):
+        inside = {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
+        if set(needed) <= inside.keys() <= own.keys():
+            return inside, [key for key in state if not key.startswith(start)]
+    return None
+
+
+def _chosen(fitting: dict[str, T], path: Path, state: Callable[[T], StateDict]) -> T:
+    """The first of several that fit; that there are others is said where they differ."""
+    (name, first), *others = fitting.items()
+    differing = [
+        other
+        for other, one in others
+        if any(not torch.equal(*pair) for pair in zip(state(one).values(), state(first).values(), strict=False))
+    ]
+    if differing:
+        warn(
+            f"{str(path)!r} holds several sets of weights that fit, {', '.join([name, *differing])}: the first is "
+            f"loaded; name another as {path.name}#{differing[0]}"
+        )
+    return first
 
 
 def _check_shape(key: str, own: Tensor, given: Tensor, path: Path) -> None:
@@ -105,24 +151,18 @@ def _check_shape(key: str, own: Tensor, given: Tensor, path: Path) -> None:
         )
 
 
-def _walk(content: Any) -> Iterator[StateDict]:
+def _walk(content: Any, name: str = "") -> Iterator[tuple[str, StateDict]]:
+    parts: Iterable[tuple[Any, Any]] = ()
     if isinstance(content, Mapping):
         tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
         if tensors and len(tensors) == len(content):
-            yield tensors
-        else:
-            for value in content.values():
-                yield from _walk(value)
+            yield name, tensors
+            return
+        parts = content.items()
     elif isinstance(content, Sequence) and not isinstance(content, str | bytes):
-        for value in content:
-            yield from _walk(value)
-
-
-def _strip(state: StateDict) -> StateDict:
-    # DataParallel puts this in front of every name
-    while all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
-    return state
+        parts = enumerate(content)
+    for key, value in parts:
+        yield from _walk(value, f"{name}.{key}" if name else str(key))
 
 
 def _some(names: list[str], kind: str) -> str:
