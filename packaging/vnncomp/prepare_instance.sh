@@ -4,4 +4,4 @@
 set -eu
 [ "${1:-}" = v1 ] && [ $# -ge 4 ] || { echo "expected: prepare_instance.sh v1 CATEGORY ONNX VNNLIB, found: $*" >&2; exit 1; }
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-"${ADRGD:-$here/.venv/bin/adrgd}" doctor --json > /dev/null
+"${ADRGD:-$here/.venv/bin/adrgd}" doctor --json > /dev/null || true

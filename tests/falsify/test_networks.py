@@ -72,6 +72,36 @@ def test_two_networks(relation: str, formulas: str, answer: str, files: Mapping[
         assert (again.x.tolist(), again.y.tolist()) == (x.tolist(), y.tolist())
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_verdicts_on_pairs_of_random_networks(seed: int, tmp_path: Path, prop: Path) -> None:
+    """How far the first output may grow between two networks: a little more than at 20,000 points, or a little less."""
+    from recheck.nets import mlp
+
+    from .competition import accepted
+
+    files = {name: tmp_path / f"{name}.onnx" for name in "fg"}
+    for number, file in enumerate(files.values()):
+        file.write_bytes(mlp(2 * seed + number, widths=(2, 8, 6, 2)))
+    start = TWO.format(relation="isomorphic-to") + (
+        "(assert (<= X_f[0,0] X_g[0,0]))(assert (<= X_g[0,0] (+ X_f[0,0] 0.2)))(assert (== X_f[0,1] X_g[0,1]))"
+    )
+    given = read_property(start)
+    net = load_networks(files, given)[0].double()
+    random = torch.rand(20_000, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    x = given.cases[0].lower + random * (given.cases[0].upper - given.cases[0].lower)
+    assert given.columns == (0, 1, 2, 1)
+    x = x[(x[:, 0] <= x[:, 2]) & (x[:, 2] <= x[:, 0] + 0.2)]
+    with torch.no_grad():
+        y = net(x)
+    largest = float((y[:, 2] - y[:, 0]).max())
+    for more, possible in ((-0.01, ("sat",)), (0.3, ("sat", "unsat"))):
+        prop.write_text(f"{start}(assert (>= Y_g[0,0] (+ Y_f[0,0] {largest + more:.9f})))")
+        verdict = falsify(files, prop, timeout=60.0)
+        assert verdict.answer in possible
+        if verdict.answer == "sat":
+            assert accepted(verdict.text(), prop.read_text(), files)
+
+
 def test_equal_networks_need_one_file(files: Mapping[str, Path], prop: Path) -> None:
     prop.write_text(
         TWO.format(relation="equal-to")
