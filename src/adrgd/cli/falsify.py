@@ -48,7 +48,7 @@ class Options:
     timeout: float | None = None
     """Seconds for everything (60 unless given); with --instances, the most that any line of the list gets."""
     tolerance: float = 0.0
-    """How far a counterexample may lie outside its box and miss a constraint; the competition's checker allows 1e-4."""
+    """How far a counterexample may lie outside its box and miss a constraint; a proof then is one of that too."""
     prove: bool = True
     """Only search; otherwise a proof that there is no counterexample is looked for in turns with the search."""
     proof: Path | None = field(default=None, metadata={"metavar": "FILE"})

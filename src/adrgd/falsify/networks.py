@@ -64,9 +64,13 @@ def load_networks(files: NetworkFiles, prop: Property) -> tuple[OnnxNet, Replay,
         model = joined(parts, range(prop.inputs) if prop.columns is None else prop.columns)
         content = model.SerializeToString()
     net, source = network_of(model, content, source=parts[0].source)
-    sessions = [
-        Session(path, known[path][1], part.inputs, part.outputs) for path, part in zip(paths, parts, strict=True)
-    ]
+    opened: dict[tuple[Path, tuple[str, ...], tuple[str, ...]], Session] = {}
+    sessions = []
+    for path, part in zip(paths, parts, strict=True):
+        key = path, part.inputs, part.outputs
+        if key not in opened:  # equal networks are one
+            opened[key] = Session(path, known[path][1], part.inputs, part.outputs)
+        sessions.append(opened[key])
     alone = sessions[0].session if content is known[paths[0]][1] else open_session(content)
     compare_with_onnxruntime(net, alone, source)
     _fit(prop.outputs, net.classes, "outputs")
