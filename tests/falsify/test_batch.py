@@ -99,13 +99,33 @@ def test_lists_with_a_header_and_packed_files(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "found none"), ("a.onnx,b.vnnlib\n", "at line 1"), ("a.onnx,b.vnnlib,-1\n", "positive"), ("\xff", "a.onnx")],
+    [
+        ("onnx,vnnlib,timeout,expected\na,b,1,holds\n", "sat, unsat or nothing .* found 'holds'"),
+        ("", "found none"),
+        ("a.onnx,b.vnnlib\n", "at line 1"),
+        ("a.onnx,b.vnnlib,-1\n", "positive"),
+        ("\xff", "a.onnx"),
+    ],
 )
 def test_lists_that_cannot_be_read(text: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "a.onnx.csv"
     file.write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=message):
         read_instances(file)
+
+
+def test_verdicts_are_compared_with_those_expected(folder: Path) -> None:
+    lines = (folder / "instances.csv").read_text().splitlines()
+    expected = {"yes": "sat", "no": "SAT", "bad": ""}  # the second one is wrong, on purpose
+    lines = ["onnx,vnnlib,timeout,expected", *map(",".join, zip(lines, expected.values(), strict=True))]
+    (folder / "instances.csv").write_text("\n".join(lines))
+    one = batch(folder)
+    assert [result.expected for result in one.run()] == ["sat", "sat", ""]
+    summary = one.finish()
+    assert (summary["expected"], summary["wrong"]) == (2, 1)
+    text = (folder / "out/summary.md").read_text()
+    assert "`bench/vnnlib/no.vnnlib`: expected sat" in text
+    assert '<td class="broken">sat</td>' in (folder / "out/report.html").read_text()
 
 
 def misbehave(job: str) -> str:

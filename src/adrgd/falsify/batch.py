@@ -53,6 +53,7 @@ class Result:
     message: str = ""
     found_by: str = ""
     counterexample: str = ""
+    expected: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,4 +184,6 @@ def _lost(one: Instance, done: Done[Any]) -> tuple[Result, str]:
 
 
 def _row(one: Instance, answer: str, seconds: float, **more: Any) -> Result:
-    return Result(one.index, one.folder, one.onnx, one.vnnlib, one.timeout, answer, seconds, **more)
+    return Result(
+        one.index, one.folder, one.onnx, one.vnnlib, one.timeout, answer, seconds, expected=one.expected, **more
+    )

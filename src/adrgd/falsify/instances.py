@@ -13,6 +13,8 @@ from adrgd.falsify.networks import NetworkFiles, network_files
 from adrgd.files import reading
 
 COLUMNS = ("onnx", "vnnlib", "timeout")
+EXPECTED = "expected"
+"""A further column that a list with a header may have: the verdict that is known, to compare with."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Instance:
         folder: the benchmark that it belongs to: what comes before the folder named onnx.
         network, prop: the files; of several networks, with the names that the property gives them.
         timeout: seconds.
+        expected: the verdict that is known, "sat" or "unsat"; empty where none is.
     """
 
     index: int
@@ -34,6 +37,7 @@ class Instance:
     network: NetworkFiles
     prop: Path
     timeout: float
+    expected: str = ""
 
     @property
     def networks(self) -> tuple[Path, ...]:
@@ -52,13 +56,14 @@ class InstanceList:
 def read_instances(file: Path, *, cap: float | None = None) -> InstanceList:
     """Read a csv file with the columns onnx, vnnlib and timeout; a header, and further columns, may be there or not.
 
-    Paths are relative to the csv file. Where only the compressed or only the plain form of a file exists, it is taken.
+    With a header there may be a column `expected` of known verdicts, sat, unsat or nothing. Paths are relative to the
+    csv file. Where only the compressed or only the plain form of a file exists, it is taken.
 
     Args:
         cap: no instance gets more seconds than this.
 
     Raises:
-        UsageError: the file cannot be read, a line has no timeout, or there is no instance.
+        UsageError: the file cannot be read, a line has no timeout or another verdict, or there is no instance.
     """
     try:
         content = reading.read_bytes(file, "text")
@@ -70,6 +75,7 @@ def read_instances(file: Path, *, cap: float | None = None) -> InstanceList:
     names = [cell.strip().lower() for cell in rows[0]] if rows else []
     header = set(COLUMNS) <= set(names)
     columns = [names.index(name) for name in COLUMNS] if header else [0, 1, 2]
+    columns.append(names.index(EXPECTED) if header and EXPECTED in names else len(max(rows, key=len, default=[])))
     instances: list[Instance] = []
     for line, row in enumerate(rows, 1):
         if any(cell.strip() for cell in row) and not (header and line == 1):
@@ -81,15 +87,20 @@ def read_instances(file: Path, *, cap: float | None = None) -> InstanceList:
 
 
 def _instance(index: int, cells: list[str], cap: float | None, file: Path, line: int) -> Instance:
-    onnx, vnnlib, seconds = cells
+    onnx, vnnlib, seconds, expected = cells
     try:
         timeout = float(seconds)
     except ValueError:
         timeout = math.nan
     if not (onnx and vnnlib and 0 < timeout < math.inf):
         raise UsageError(
-            f"expected onnx,vnnlib,timeout at line {line} of {str(file)!r}, found {','.join(cells)!r}; "
+            f"expected onnx,vnnlib,timeout at line {line} of {str(file)!r}, found {','.join(cells[:3])!r}; "
             "give both files and a positive number of seconds"
+        )
+    if expected.lower() not in ("sat", "unsat", ""):
+        raise UsageError(
+            f"expected sat, unsat or nothing in the column {EXPECTED!r} at line {line} of {str(file)!r}, found "
+            f"{expected!r}; correct it"
         )
     try:
         named = network_files(onnx)
@@ -103,7 +114,7 @@ def _instance(index: int, cells: list[str], cap: float | None, file: Path, line:
         first = next(iter(named.values()))
     return Instance(
         index, onnx, vnnlib, _folder(first, file), network, _existing(file.parent / vnnlib),
-        timeout if cap is None else min(timeout, cap),
+        timeout if cap is None else min(timeout, cap), expected.lower(),
     )  # fmt: skip
 
 
