@@ -12,11 +12,12 @@ from torch import Tensor
 
 from adrgd import PGD
 from adrgd.falsify.counterexample import Counterexample
-from adrgd.falsify.rounds import Round, Walk, schedule
+from adrgd.falsify.rounds import ANYWHERE, Round, Walk, schedule
 from adrgd.falsify.search import Accept, Found, search
 from adrgd.falsify.violation import Violation, regions
 from adrgd.falsify.vnnlib import read_property
 from adrgd.models.onnx import OnnxNet, load_onnx
+from adrgd.solvers import gating
 
 from .problems import SUM_AND_DIFFERENCE, save_linear, vnnlib
 
@@ -153,3 +154,24 @@ def test_same_seed_same_rounds(net: OnnxNet, tmp_path: Path) -> None:
     assert second.counterexample is not None
     assert torch.equal(first.counterexample.x, second.counterexample.x)
     assert first.passes == second.passes
+
+
+@pytest.mark.parametrize("cases", [1, 2, 4, 5])
+@pytest.mark.parametrize("constraints", [1, 4])
+def test_what_the_property_chooses_is_no_activation_of_the_network(
+    sizes: OnnxNet, cases: int, constraints: int
+) -> None:
+    """Its least room and largest gap are not counted, nor warned of, whatever their shapes are taken for."""
+    joined = " ".join(f"(>= Y_{k} 9)" for k in range(constraints))
+    text = vnnlib(f"(or {' '.join(f'(and {joined} (>= Y_7 {k}))' for k in range(cases))})", inputs=4, outputs=8)
+    prop = read_property(text)
+    groups = regions(prop, torch.float32)
+    violation = Violation(sizes, prop, groups, torch.float32)
+    region, focus = torch.zeros(8, dtype=torch.int64), torch.full((8,), -1)
+
+    def value(x: Tensor) -> Tensor:
+        return violation.score(x, region[: len(x)], focus[: len(x)]).value
+
+    found = gating(ANYWHERE, value, torch.rand(8, 4))
+    assert found is not None
+    assert (found.seen, found.gated, found.plain, found.warning) == (1, {"relu": 1}, (), "")

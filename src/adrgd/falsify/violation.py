@@ -13,6 +13,7 @@ from adrgd.domain import round_down, round_up
 from adrgd.falsify.alternatives import check_time
 from adrgd.falsify.cases import check_room
 from adrgd.falsify.property import Case, Property
+from adrgd.gates.outside import outside
 from adrgd.objective import Score
 
 SOFTNESS = 0.1  # of the present gap: how far behind the largest gap another one may be and still pull
@@ -95,7 +96,9 @@ class Violation:
 
     def gaps(self, x: Tensor, region: Tensor) -> Tensor:
         """(B, cases) of inputs x (B, n) that belong to the regions (B,); -inf where a region has fewer cases."""
-        return self.rooms(x, region).amin(2).masked_fill(self.absent[region], -torch.inf)
+        rooms = self.rooms(x, region)
+        with outside():
+            return rooms.amin(2).masked_fill(self.absent[region], -torch.inf)
 
     def rooms(self, x: Tensor, region: Tensor) -> Tensor:
         """(B, cases, constraints) the room that each constraint leaves."""
@@ -108,8 +111,9 @@ class Violation:
     def score(self, x: Tensor, region: Tensor, focus: Tensor) -> Score:
         """The gap of the case `focus` (B,), or a soft maximum over all cases where it is -1."""
         gaps = self.gaps(x, region)
-        largest = gaps.amax(1)
-        scale = SOFTNESS * largest.detach().abs().clamp_min(1e-6)
-        anything = scale * torch.logsumexp(gaps / scale[:, None], 1)
-        chosen = gaps.gather(1, focus.clamp_min(0)[:, None])[:, 0]
-        return Score(torch.where(focus < 0, anything, chosen), largest >= self.margin)
+        with outside():
+            largest = gaps.amax(1)
+            scale = SOFTNESS * largest.detach().abs().clamp_min(1e-6)
+            anything = scale * torch.logsumexp(gaps / scale[:, None], 1)
+            chosen = gaps.gather(1, focus.clamp_min(0)[:, None])[:, 0]
+            return Score(torch.where(focus < 0, anything, chosen), largest >= self.margin)

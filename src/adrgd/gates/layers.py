@@ -26,6 +26,7 @@ class Layer:
         layout: where the rows are in its tensor.
         kind: what it is called in tables and summaries, whichever way it was called.
         module: the module that made the call; empty where that is not known.
+        outside: it is none of the network's own; see `adrgd.gates.outside`.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Layer:
     layout: Layout = ROWS_FIRST
     kind: str = ""
     module: str = ""
+    outside: bool = False
 
     @property
     def neurons(self) -> int:

@@ -22,6 +22,7 @@ from adrgd.gates.layers import Layer, Layers, Picked, select
 from adrgd.gates.layouts import ROWS_FIRST, Layout, differs, tell
 from adrgd.gates.mode import Gates
 from adrgd.gates.modules import current_module
+from adrgd.gates.outside import is_outside
 
 OWN = "its own derivative is the right one"
 FACTOR = "it is a factor of an expression that is no known activation, and keeps its own derivative"
@@ -89,7 +90,10 @@ class _Look(Gates):
             self.others[Other(_kind(found), IN_VMAP)] += 1
         else:
             name = getattr(call.function, "__name__", call.name)
-            layer = Layer(call.layer, name, tuple(h.shape), found.phi, kind=_kind(found), module=current_module())
+            layer = Layer(
+                call.layer, name, tuple(h.shape), found.phi, kind=_kind(found), module=current_module(),
+                outside=is_outside(),
+            )  # fmt: skip
             self.found[call.layer] = layer, h.detach().clone(), found.parts
         before = list(roots(found.inputs or h))
         answer = call.original()
@@ -103,6 +107,8 @@ class _Look(Gates):
         name = NAMES.get(func) or str(getattr(func, "__name__", "")).partition(".")[0]
         kind = name.strip("_") or "function"
         self.moves_rows |= name in MOVES_ROWS
+        if is_outside():
+            return answer
         if name in KEEPS_OWN and before:
             self.others[Other(kind, OWN, own=True)] += 1
         elif name in HIDES and before and self._chooses(name, args, kwargs):
@@ -127,15 +133,16 @@ class _Look(Gates):
             if number in within:
                 continue
             if number in self.expressions.broken:
-                others[Other(layer.kind, FACTOR)] += 1
+                others[Other(layer.kind, FACTOR)] += not layer.outside
             elif layout is None or not _keeps(layer, layout):
-                others[Other(layer.kind, f"its rows cannot be told apart in a tensor of shape {layer.shape}")] += 1
+                why = f"its rows cannot be told apart in a tensor of shape {layer.shape}"
+                others[Other(layer.kind, why)] += not layer.outside
             else:
                 layers.append(replace(layer, layout=layout, shape=tuple(layout.rows_first(raw).shape[1:])))
         for kind, count in Counter(self.nodes.unseen(out)).items():
             others[Other(kind, HIDDEN)] += count
         written = any("written out" in layer.kind for layer, _, _ in self.found.values())
-        listed = tuple(replace(other, count=count) for other, count in others.items())
+        listed = tuple(replace(other, count=count) for other, count in others.items() if count)
         return Inventory(tuple(layers), listed, written)
 
 

@@ -22,10 +22,12 @@ class Gating:
     Attributes:
         gated: calls that have a gate, by kind.
         plain: calls that have none, and why.
+        outside: calls that a property or a loss makes, which are not counted with the network's.
     """
 
     gated: Mapping[str, int] = field(default_factory=dict)
     plain: tuple[Other, ...] = ()
+    outside: int = 0
 
     @staticmethod
     def of(inventory: Inventory, picked: Picked, *, hinges: bool) -> Gating:
@@ -33,13 +35,16 @@ class Gating:
         gated: Counter[str] = Counter()
         left: Counter[Other] = Counter()
         for layer in inventory.layers:
+            if layer.outside:
+                continue
             if layer.number in picked:
                 gated[layer.kind] += 1
             else:
                 wrong = hinges and not isinstance(layer.phi, PiecewiseLinear)
                 left[Other(layer.kind, NO_HINGE if wrong else UNSELECTED, own=not wrong)] += 1
         plain = tuple(Other(o.kind, o.why, o.own, count) for o, count in left.items())
-        return Gating(dict(gated), (*plain, *inventory.others))
+        outside = sum(layer.outside for layer in inventory.layers)
+        return Gating(dict(gated), (*plain, *inventory.others), outside)
 
     @property
     def seen(self) -> int:
@@ -65,6 +70,8 @@ class Gating:
     @property
     def warning(self) -> str:
         """What has to be said without being asked; empty where every activation has its gate."""
+        if not self.gated and not self.plain and self.outside:
+            return ""  # the network is straight
         if not self.gated and not any(other.why == UNSELECTED for other in self.plain):
             reason = "; ".join(f"{other.kind}: {other.why}" for other in self.plain)
             return (
