@@ -164,20 +164,20 @@ def backward(
         coefficients[layer] = rows
         relaxation = relaxations[layer]
         negative = rows.clamp(max=0)
-        positive = rows - negative
         lower_slope = relaxation.lower_slope[:, None] if slopes is None or layer not in slopes else slopes[layer]
         total = total + _dot(negative, relaxation.upper_offset)
         if relaxation.lower_offset is not None:
-            total = total + _dot(positive, relaxation.lower_offset)
+            total = total + _dot(rows - negative, relaxation.lower_offset)
         if margins is not None:
             total = total - _dot(rows.abs(), margins.lines[layer].expand(len(rows), -1))
-        before = torch.addcmul(positive * lower_slope, negative, relaxation.upper_slope[:, None])
+        # the lower slope everywhere, and what the upper one differs by where the coefficient is negative
+        before = torch.addcmul(rows * lower_slope, negative, relaxation.upper_slope[:, None] - lower_slope)
         if relaxation.cross is not None:
             half = relaxation.cross.shape[-1]
             before[..., half:] += rows[..., :half] * relaxation.cross[:, None]
         if tilt is not None:
             before = before + tilt
-        total = total + _dot(before, network.constants[layer].expand(len(rows), -1))
+        total = total + before.to(torch.float64) @ network.constants[layer]
         if margins is not None:
             total = total - _dot(before.abs(), margins.steps[layer].expand(len(rows), -1))
         for source, part in network.pull(layer, before).items():

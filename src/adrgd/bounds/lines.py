@@ -53,7 +53,7 @@ def forward(network: Matrices, boxes: Boxes, slack: tuple[Tensor, ...], known: l
         lower = lower_line[:, inputs] - below - slack[layer]
         upper = upper_line[:, inputs] + above + slack[layer]
         if images and any(source in images for source in network.parts[layer]):
-            low, high = _from_images(network, layer, boxes, images)
+            low, high = from_images(network, layer, boxes, images)
             lower, upper = lower.nan_to_num(-torch.inf, torch.inf, -torch.inf), upper.nan_to_num(torch.inf)
             lower, upper = torch.maximum(lower, low - slack[layer]), torch.minimum(upper, high + slack[layer])
             upper = torch.maximum(lower, upper)
@@ -70,13 +70,33 @@ def forward(network: Matrices, boxes: Boxes, slack: tuple[Tensor, ...], known: l
     return found
 
 
-def _from_images(network: Matrices, stage: int, boxes: Boxes, images: dict[int, Interval]) -> Interval:
+def influence(network: Matrices, boxes: Boxes, relaxations: list[Relaxation]) -> list[Tensor]:
+    """About how much each input moves the neurons of each layer over the boxes: (boxes, inputs, neurons).
+
+    Followed forward along the middles between lines that are known.
+    """
+    behind = [torch.diag_embed(boxes.radius)]
+    found = []
+    for layer, relaxation in enumerate(relaxations):
+        total = sum(behind[source] @ matrix.T for source, matrix in network.parts[layer].items())
+        mean = total if isinstance(total, Tensor) else behind[0].new_zeros(1, 1, network.sizes[layer])
+        found.append(mean.abs())
+        if layer + 1 < len(relaxations):
+            slope = ((relaxation.upper_slope + relaxation.lower_slope) / 2)[:, None]
+            cross = None if relaxation.cross is None else relaxation.cross[:, None]
+            behind.append(mean * slope + across(cross, mean))
+    return found
+
+
+def from_images(network: Matrices, stage: int, boxes: Boxes, images: dict[int, Interval]) -> Interval:
     """What the values of the layers before allow: closer than lines where a curve is far from being straight."""
     centre, radius = network.constants[stage].expand(len(boxes), -1), torch.zeros((), dtype=torch.float64)
     for source, matrix in network.parts[stage].items():
         low, high = (boxes.lower, boxes.upper) if source == 0 else images[source]
         centre = torch.addmm(centre, (low + high) / 2, matrix.T)
         radius = radius + ((high - low) / 2) @ network.absolute[stage][source].T
+    if all(isinstance(curve, PiecewiseLinear) for curve in network.curves):
+        return centre - radius, centre + radius
     return (centre - radius).nan_to_num(-torch.inf), (centre + radius).nan_to_num(torch.inf)
 
 

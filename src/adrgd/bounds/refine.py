@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from adrgd.bounds.backward import Boxes, Goal, LinearBound, backward, both_sides
-from adrgd.bounds.lines import Interval
+from adrgd.bounds.lines import Interval, from_images
 from adrgd.bounds.margins import Margins
 from adrgd.bounds.multipliers import Multipliers, optimise
 from adrgd.bounds.network import Matrices, Network
 from adrgd.bounds.products import Tables, second_layer
 from adrgd.bounds.ranges import affine_range
-from adrgd.bounds.relaxation import Relaxation, relax
+from adrgd.bounds.relaxation import Relaxation, image, relax
 from adrgd.bounds.slopes import free_slopes
 
 ROWS = (8, 64, 256)  # neurons that are bounded at once: more, as long as that is quick
@@ -23,31 +23,41 @@ QUICK = 0.3  # seconds
 
 
 def refine(
-    network: Matrices, boxes: Boxes, intervals: list[Interval], slack: tuple[Tensor, ...], known: Tables | None = None
-) -> tuple[list[Interval], list[Relaxation]]:
+    network: Matrices, boxes: Boxes, intervals: list[Interval] | None, slack: tuple[Tensor, ...],
+    known: Tables | None = None,
+) -> tuple[list[Interval], list[Relaxation]]:  # fmt: skip
     """Tighten known intervals of all layers; only neurons that still bend are looked at.
 
     Args:
+        intervals: unless given, those that follow from the bounds of the layers before.
         known: `tables` of the network, where it has any.
     """
     found: list[Interval] = []
     relaxations: list[Relaxation] = []
-    for layer, (lower, upper) in enumerate(intervals):
-        relaxation = relax(network.curves[layer], lower, upper)
-        most = int(relaxation.bent.sum(1).max()) if layer else 0
+    images: dict[int, Interval] = {}
+    for layer, curve in enumerate(network.curves):
+        if intervals is not None:
+            lower, upper = intervals[layer]
+        else:
+            low, high = from_images(network, layer, boxes, images)
+            lower, upper = low - slack[layer], high + slack[layer]
         if layer == 1 and known is not None:
             least, largest = second_layer(network, known, relaxations[0], boxes)
             lower, upper = torch.maximum(lower, least - slack[1]), torch.minimum(upper, largest + slack[1])
-            relaxation = relax(network.curves[layer], lower, torch.maximum(lower, upper))
-        elif most:
+            upper = torch.maximum(lower, upper)
+        relaxation = relax(curve, lower, upper)
+        most = int(relaxation.bent.sum(1).max()) if layer and (layer > 1 or known is None) else 0
+        if most:
             chosen = relaxation.bent.to(torch.uint8).topk(most, 1, sorted=False).indices
             linear, _ = backward(network, both_sides(network, layer, chosen), relaxations, boxes)
             least = linear.value - slack[layer][chosen].repeat(1, 2)
             lower = lower.scatter(1, chosen, torch.maximum(lower.gather(1, chosen), least[:, :most]))
             upper = upper.scatter(1, chosen, torch.minimum(upper.gather(1, chosen), -least[:, most:]))
-            relaxation = relax(network.curves[layer], lower, torch.maximum(lower, upper))
+            relaxation = relax(curve, lower, torch.maximum(lower, upper))
         found.append((relaxation.lower, relaxation.upper))
         relaxations.append(relaxation)
+        if intervals is None:
+            images[layer + 1] = image(curve, relaxation.lower, relaxation.upper)
     return found, relaxations
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adrgd.bounds.backward import Boxes, Goal, LinearBound, backward, goal
 from adrgd.bounds.boxes import blame, cut, halve, losses
-from adrgd.bounds.lines import forward
+from adrgd.bounds.lines import forward, influence
 from adrgd.bounds.products import tables
 from adrgd.bounds.refine import refine
 from adrgd.bounds.rounding import rounding_slack
@@ -126,8 +126,7 @@ class BranchAndBound:
         """Bound a batch of boxes, give up those that cannot improve, split the others."""
         self._nodes += lower.shape[0]
         boxes = Boxes(lower, upper)
-        found = forward(self._network, boxes, self._stages)
-        _, relaxations = refine(self._network, boxes, found.intervals, self._stages, self._tables)
+        _, relaxations = refine(self._network, boxes, None, self._stages, self._tables)
         linear, _ = backward(self._network, self._wanted(len(boxes)), relaxations, boxes)
         self._offer(linear.vertex(boxes)[:, 0], climb=True)
         bounds = torch.minimum(self._above(linear), inherited)
@@ -140,7 +139,7 @@ class BranchAndBound:
         linear, coefficients = tighten(self._network, wanted, relaxations, boxes, steps=_SLOPE_STEPS)
         values = self._offer(linear.vertex(boxes)[:, 0], climb=True)
         bounds = torch.minimum(self._above(linear), bounds)
-        scores = blame(losses(coefficients, relaxations), [share[alive] for share in found.shares], boxes)
+        scores = blame(losses(coefficients, relaxations), influence(self._network, boxes, relaxations), boxes)
         # A bound that a point of the box attains up to rounding cannot be improved by splitting.
         alive = self._close(bounds, attained=bounds - values <= 2 * self._slack)
         if not alive.numel():
