@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from adrgd import UsageError, maximize
-from adrgd.attacks import Attack, AttackResult, Standard, Threat, attack_batch
+from adrgd.attacks import Attack, AttackResult, Minimum, Standard, Threat, attack_batch, smallest_changes
+from adrgd.attacks.best import Best
 from adrgd.attacks.certify import Certifier
 from adrgd.attacks.ensemble import lanes
+from adrgd.attacks.ensemble.inwards import inwards
 from adrgd.attacks.ensemble.lanes import FREE, NEAR
 from adrgd.attacks.ensemble.standard import find_attacker
 from adrgd.objective import margin
@@ -214,3 +216,17 @@ def test_in_l1_every_other_run_moves_all_numbers(
     attack(problem, 700, norm=norm)
     assert len(seen) >= 2
     assert seen[:4] == kinds[: len(seen)]
+
+
+def test_in_l1_what_lies_inside_is_found_from_outside(problem: Problem) -> None:
+    """Every image whose smallest change fits into the ball is broken by it, within the budget."""
+    case = problem.case(norm="l1", eps=0.5)
+    best = Best(case.clean, 1)
+    at_work = lanes.Lanes(case, best, budget=100, seed=0)
+    at_work.margin.zero_()  # as if all had come near
+    inwards(at_work, 600)
+    found = smallest_changes(problem.net, problem.images, problem.labels, Minimum(norm="l1", passes=600))
+    assert best.reached[found.distance < 0.5].all()
+    assert best.reached.any()
+    assert case.threat.around(case.clean).bind(case.clean).contains(best.x).all()
+    assert int((best.forwards + best.backwards).max()) <= 600

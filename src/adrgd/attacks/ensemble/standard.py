@@ -7,7 +7,8 @@
 3. Many runs side by side towards the two classes that came nearest, with noise levels spread over them.
 4. Reheating: the best points of each image, copied, shaken and raised again from smaller noise levels; what came out
    better takes its source's place. Again and again, until the budget is spent.
-5. With a large budget, where little is missing: a branch and bound over the ball, whose most promising parts give
+5. In l1: the smallest change is looked for, from outside the ball inwards (`adrgd.attacks.ensemble.inwards`).
+6. With a large budget, where little is missing: a branch and bound over the ball, whose most promising parts give
    points that are raised and reheated (`adrgd.attacks.ensemble.branching`), then a walk over the polytopes around the
    best point (`adrgd.polytopes`).
 
@@ -25,6 +26,8 @@ from torch import Tensor
 
 from adrgd.attacks.best import Best
 from adrgd.attacks.case import Case
+from adrgd.attacks.ensemble.inwards import SHARE as INWARDS
+from adrgd.attacks.ensemble.inwards import inwards
 from adrgd.attacks.ensemble.lanes import Lanes, passes
 from adrgd.attacks.ensemble.reheating import COPIES, STEPS, Points, reheated, towards
 from adrgd.errors import UsageError
@@ -44,6 +47,7 @@ NEAREST = 2  # of them gone on with
 AWAY = 0.1  # of the budget for a run away from the label
 MOST = 96  # rows an image
 ROUNDS = 4  # of reheating for which the number of rows leaves room
+ENOUGH = 300  # passes: a budget from which on, in l1, a part is kept for coming from outside
 LARGE, LARGEST = 2000, 20_000  # passes: budgets from which on a part is kept for walks, and for a branch and bound
 
 FIRST = GraduatedADR()
@@ -121,13 +125,16 @@ def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:
     walking = int(standard.walk * standard.budget) if standard.budget >= LARGE else 0
     large = standard.budget if standard.budget >= LARGEST else 0
     branching, solving = int(standard.branch * large), int(standard.program * large)
-    lanes = Lanes(case, best, budget=standard.budget - walking - branching - solving, seed=seed)
+    coming = int(INWARDS * standard.budget) if case.threat.norm == "l1" and standard.budget >= ENOUGH else 0
+    lanes = Lanes(case, best, budget=standard.budget - walking - branching - solving - coming, seed=seed)
     _away(lanes, best.standing(), FIRST, case.loss)
     _away(lanes, best.standing(), AGAIN, find_loss("margin", targeted=case.target is not None))
     _away(lanes, lanes.standing(), AGAIN, case.loss)
     points = _spread(lanes, *_nearest(lanes))
     while points is not None:
         points = reheated(lanes, points)
+    if coming:
+        inwards(lanes, lanes.budget + coming)
     if branching:
         from adrgd.attacks.ensemble.branching import branch  # bounds are loaded where they are needed
 

@@ -3,9 +3,12 @@
 Each row has a radius of its own, which grows until a run inside it breaks the image. From then on the radius is a
 little smaller than the nearest broken point is far: by a share that falls with each run that finds nothing, which
 proves nothing, so that others follow until the row has spent its passes. Runs end as soon as they succeed, so that most
-of them are short. In turn, one begins at the nearest broken point, put into the ball, and one at a random point, which
-goes to one of the nearest classes; in l1, where steepest steps move whole numbers, that one begins at the nearest
-broken point too and takes Euclidean steps. At the end the point is drawn towards the clean image as far as it stays
+of them are short. In linf, one begins at the nearest broken point, put into the ball, and the next at a random point,
+which goes to one of the nearest classes. In the other norms, one that begins at the nearest broken point is followed by
+two whose ball follows what they find (`adrgd.attacks.smallest.control`): one from the clean image towards one of the
+nearest classes, and one from the nearest broken point. Where passes are too few for these, runs are as in linf; in l1,
+where steepest steps move whole numbers, the second begins at the nearest broken point too and takes Euclidean steps. At
+the end the point is drawn towards the clean image as far as it stays
 broken: along the line, or pixel by pixel in l0.
 """
 
@@ -19,11 +22,12 @@ from torch import Tensor
 
 from adrgd.attacks.case import Case
 from adrgd.attacks.smallest.boundary import follow
+from adrgd.attacks.smallest.control import control
 from adrgd.domain import Domain, across
 from adrgd.errors import UsageError
 from adrgd.maximize import maximize
 from adrgd.objective import Score
-from adrgd.rows import column
+from adrgd.rows import RowRandom, column
 from adrgd.solution import Status
 from adrgd.solvers import Solver
 from adrgd.solvers.steps import Euclidean
@@ -36,6 +40,7 @@ LEAST = 0.005  # of that share
 NEAREST = 4  # classes that second runs go to
 SHARPENED = 5  # every so many runs the boundary is followed instead
 PLANES = 8  # linearisations on the way
+CONTROLLED = 60  # iterations of a run whose ball follows what it finds
 HALVINGS = 12  # of the way back to the clean image
 
 
@@ -52,19 +57,17 @@ class Found(NamedTuple):
     moved: Tensor
 
 
-def search(case: Case, *, solver: Solver, steps: int, passes: int, seed: int) -> Found:
+def search(case: Case, *, solver: Solver, steps: int, passes: int | Tensor, seed: int, enough: float = 0.0) -> Found:
     """Look for the nearest broken point of each image of a case whose threat says the norm and the box.
 
     Args:
         steps: iterations of each run, at most.
-        passes: forward and backward passes an image, together.
+        passes: forward and backward passes, together, for each image or of each (B,).
+        enough: a distance at which an image is left.
     """
-    work = _Search(case, solver, steps, passes, seed)
+    work = _Search(case, solver, steps, passes, seed, enough)
     while len(rows := work.unfinished()):
-        if work.runs % SHARPENED == SHARPENED - 1 and not work.counted:
-            work.sharpen(rows)
-        else:
-            work.run(rows)
+        work.turn(rows)
     work.restore() if work.counted else work.draw_in()
     return Found(work.best, work.below, work.spent[0], work.spent[1], work.moved)
 
@@ -84,16 +87,19 @@ class _Search:
         less: (B,) by which share the next radius is smaller than what was found.
         spent: (2, B) forward and backward passes.
         moved: (B,) whether some run met a gradient that was not zero.
+        enough: a distance at which an image is left.
         dearest: passes of the run that took most.
+        controlled: passes of a run whose ball follows what it finds.
         counted: radii are whole numbers.
     """
 
-    def __init__(self, case: Case, solver: Solver, steps: int, passes: int, seed: int) -> None:
+    def __init__(self, case: Case, solver: Solver, steps: int, passes: int | Tensor, seed: int, enough: float) -> None:
         self.case, self.solver, self.steps, self.passes, self.seed, self.runs = case, solver, steps, passes, seed, 0
         clean, threat = case.clean, case.threat
         if threat.range is None:
             raise UsageError("expected a box around the inputs whose smallest change is looked for; give both its ends")
         self.counted = threat.norm == "l0"
+        self.enough = max(enough, 1.0 if self.counted else 0.0)
         self.whole = across(threat.norm, threat.range[1] - threat.range[0], clean.shape[1:])
         self.best = clean.clone()
         broken = case.broken(case.logits.argmax(1))
@@ -101,30 +107,65 @@ class _Search:
         self.below = torch.zeros_like(self.above)
         self.less = torch.full_like(self.above, LESS)
         self.dearest = least_passes(steps) - HALVINGS
+        self.controlled = least_passes(CONTROLLED) - HALVINGS
         self.moved = torch.zeros(len(clean), dtype=torch.bool, device=clean.device)
         self.spent = torch.zeros(2, len(clean), dtype=torch.int64, device=clean.device)
 
     def unfinished(self) -> Tensor:
         """The positions of the images to go on with."""
-        least = self.above <= (1 if self.counted else 0)
+        least = self.above <= self.enough
         everything = self.above.isinf() & (self.below >= self.whole)
-        last = torch.where(self.above.isinf(), 0, self.above) if self.counted else HALVINGS  # passes of the way back
-        paid = self.spent.sum(0) + self.dearest + last > self.passes
-        positions: Tensor = (~(least | everything | paid)).nonzero()[:, 0]
+        positions: Tensor = (~(least | everything) & self._pays(self.dearest)).nonzero()[:, 0]
         return positions
 
-    def run(self, rows: Tensor) -> None:
-        """One run of each of these images inside a radius of its own."""
-        radius, case = self._radius(rows), self.case
-        x, second = self.best[rows], self.runs % 2 == 1
+    def turn(self, rows: Tensor) -> None:
+        """What comes next for each of these images."""
+        linf, kind = self.case.threat.norm == "linf", self.runs % 3
+        if self.runs % SHARPENED == SHARPENED - 1 and not self.counted:
+            self.sharpen(rows)
+        elif linf or kind == 0:
+            self.run(rows, second=linf and self.runs % 2 == 1)
+        else:
+            can = self.above[rows].isfinite() & self._pays(self.controlled)[rows]
+            self.control(rows[can], fresh=kind == 1)
+            self.run(rows[~can], second=kind == 1)
+        self.runs += 1
+
+    def control(self, rows: Tensor, *, fresh: bool) -> None:
+        """One run of each of these images whose ball follows what it finds, from the clean image or the nearest one."""
+        if not len(rows):
+            return
+        case = self.case
+        target = self._class(self.runs // 3) if fresh else None
+        start = (case.clean if fresh else self.best)[rows]
+
+        def keep(x: Tensor, broken: Tensor) -> Tensor:
+            self._keep(rows, x, broken)
+            return self.above[rows]
+
+        spent = control(
+            case, rows, _Clearly(case, rows, target), start, self.above[rows], keep, gates=self.solver.gates,
+            steps=CONTROLLED, random=RowRandom.seeded(self.seed, case.index[rows] + self.runs * 2**40), fresh=fresh,
+        )  # fmt: skip
+        self.spent[:, rows] += torch.tensor(spent, device=rows.device)[:, None]
+        self.controlled = max(self.controlled, sum(spent))
+
+    def run(self, rows: Tensor, *, second: bool) -> None:
+        """One run of each of these images inside a radius of its own.
+
+        Args:
+            second: it takes another way than from the nearest point by the solver's own steps.
+        """
+        if not len(rows):
+            return
+        radius, case, x = self._radius(rows), self.case, self.best[rows]
         sparse = case.threat.norm == "l1"
         solver = replace(self.solver, step=Euclidean()) if sparse and second else self.solver
-        goal = _Clearly(case, rows, self._towards() if second else None)
+        goal = _Clearly(case, rows, self._class(self.runs // 2) if second else None)
         solution = maximize(
             goal, x, domain=self._ball(rows, radius), solver=solver, steps=self.steps, seed=self.seed,
             identity=case.index[rows] + self.runs * 2**40, first_restart=int(second and not sparse), check=False,
         )  # fmt: skip
-        self.runs += 1
         spent = torch.stack([solution.forwards, solution.backwards])
         self.spent[:, rows] += spent
         self.moved[rows[solution.status != Status.FLAT]] = True
@@ -137,7 +178,6 @@ class _Search:
 
     def sharpen(self, rows: Tensor) -> None:
         """Follow the decision boundary from the nearest broken points of these images."""
-        self.runs += 1
         rows = rows[self.above[rows].isfinite()]
         if len(rows):
             found = follow(self.case, rows, self.best[rows], self.whole, PLANES)
@@ -177,14 +217,20 @@ class _Search:
         self.spent[0, rows] += (size > 0).sum(1)
         self.best[rows], self.above[rows] = x, self._distance(rows, x)
 
-    def _towards(self) -> Tensor | None:
-        """(B,) the class that a second run goes to, each of the nearest by the clean logits in turn."""
+    def _pays(self, passes: int) -> Tensor:
+        """(B,) whether so many passes are left, and those of the way back."""
+        last = torch.where(self.above.isinf(), 0, self.above) if self.counted else HALVINGS
+        enough: Tensor = self.spent.sum(0) + passes + last <= self.passes
+        return enough
+
+    def _class(self, turn: int) -> Tensor | None:
+        """(B,) the class that a run goes to, each of the nearest by the clean logits in turn."""
         case = self.case
         others = case.logits.shape[1] - 1
         if case.target is not None or others < 2:
             return None
         order = case.logits.scatter(1, case.labels[:, None], -torch.inf).argsort(1, descending=True)
-        return order[:, self.runs // 2 % min(NEAREST, others)]
+        return order[:, turn % min(NEAREST, others)]
 
     def _keep(self, rows: Tensor, x: Tensor, broken: Tensor) -> None:
         size = self._distance(rows, x)
