@@ -106,8 +106,8 @@ def slice_2d(
     axes = some_axes(axes)
     across, up = (np.linspace(a, b, points) for a, b in zip(low, high, strict=True))
     values, hinges = _on_grid(function, plane, across, up)
-    shade = axes.contourf(across, up, values.view(points, points).numpy(), levels=levels, cmap=cmap, zorder=0)
-    shade.set_rasterized(True)
+    axes.contourf(across, up, values.view(points, points).numpy(), levels=levels, cmap=cmap, zorder=0)
+    axes.set_rasterization_zorder(0.5)  # the shade; a contour set itself can be told so from matplotlib 3.11 on
     for h in hinges.T if polytopes else ():
         if h.min() < 0 < h.max():
             axes.contour(
