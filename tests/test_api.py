@@ -209,7 +209,7 @@ WRONG: dict[str, tuple[Case, str]] = {
     "nested images": (lambda g: g.attack(_nested(g.x)), "images must be dense, found a nested tensor"),
     "nested points": (lambda g: g.search(x=_nested(g.x), domain=Box(0, 1)), "that holds numbers, found a nested"),
     "images of another device": (lambda g: g.attack(net=Net().to("meta")), "and the model on meta; move one of them"),
-    "images by NaN": (lambda g: g.attack(g.x * torch.nan), "images must be finite numbers, found NaN or infinite ones in row 0"),
+    "images by NaN": (lambda g: g.attack(g.x * torch.nan), "images must be finite numbers, found NaN or infinite"),
     # models
     "a model by its name": (lambda g: g.attack(net="bundled:mnist-pgd"), "must be a module or a function of a batch"),
     "a class of models": (lambda g: g.attack(net=Net), "found the class Net; make one of it"),
