@@ -20,7 +20,7 @@ CHECKED = 1000  # steps between looks at the clock
 
 
 class TimeUpError(PropertyError):
-    """Reading the property took all the time there was."""
+    """Reading the files took all the time there was."""
 
 
 def check_time(deadline: float) -> None:
@@ -30,7 +30,7 @@ def check_time(deadline: float) -> None:
         TimeUpError: it is not.
     """
     if time.monotonic() > deadline:
-        raise TimeUpError("expected a property that can be read in time, found that the time is up; give it more")
+        raise TimeUpError("expected files that can be read in time, found that the time is up; give it more")
 
 
 def alternatives(

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import onnx
 
 from adrgd.errors import UsageError
+from adrgd.falsify.alternatives import check_time
 from adrgd.falsify.property import Declared, Property, PropertyError, Variable
 from adrgd.falsify.replay import Replay, Session
 from adrgd.models.onnx import OnnxNet, network_of
@@ -42,7 +43,7 @@ def network_files(words: str) -> NetworkFiles:
     return files
 
 
-def load_networks(files: NetworkFiles, prop: Property) -> tuple[OnnxNet, Replay, bool]:
+def load_networks(files: NetworkFiles, prop: Property, *, deadline: float = math.inf) -> tuple[OnnxNet, Replay, bool]:
     """The network of a property, what judges its inputs, and whether it is that of a single file as it stands.
 
     Several networks, or several inputs and outputs of one, become one network; inputs that the property makes equal
@@ -50,9 +51,11 @@ def load_networks(files: NetworkFiles, prop: Property) -> tuple[OnnxNet, Replay,
 
     Raises:
         UsageError: a file cannot be read, or does not fit the property.
+        TimeUpError: the deadline, a value of `time.monotonic()`, has passed; it is looked at between steps.
     """
     paths = _paths(files, prop.networks)
     known = {path: read_model(path) for path in dict.fromkeys(paths)}
+    check_time(deadline)
     parts = [
         _part(known[path][0], path, prop.networks[number] if prop.networks else None)
         for number, path in enumerate(paths)
@@ -64,6 +67,7 @@ def load_networks(files: NetworkFiles, prop: Property) -> tuple[OnnxNet, Replay,
         model = joined(parts, range(prop.inputs) if prop.columns is None else prop.columns)
         content = model.SerializeToString()
     net, source = network_of(model, content, source=parts[0].source)
+    check_time(deadline)
     opened: dict[tuple[Path, tuple[str, ...], tuple[str, ...]], Session] = {}
     sessions = []
     for path, part in zip(paths, parts, strict=True):
@@ -72,6 +76,7 @@ def load_networks(files: NetworkFiles, prop: Property) -> tuple[OnnxNet, Replay,
             opened[key] = Session(path, known[path][1], part.inputs, part.outputs)
         sessions.append(opened[key])
     alone = sessions[0].session if content is known[paths[0]][1] else open_session(content)
+    check_time(deadline)
     compare_with_onnxruntime(net, alone, source)
     _fit(prop.outputs, net.classes, "outputs")
     return net, Replay.of(sessions), len(parts) == 1 and alone is sessions[0].session

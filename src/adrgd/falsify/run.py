@@ -116,7 +116,7 @@ def falsify(
     deadline = started - spent + timeout
     try:
         given = load_property(prop, deadline=deadline)
-        net, replay, single = load_networks(network, given)
+        net, replay, single = load_networks(network, given, deadline=deadline)
         if subject is not None and not single:
             raise UsageError(SINGLE)
         loaded = time.monotonic()
