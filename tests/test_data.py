@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from adrgd.data import load_data
-from adrgd.errors import DataError
+from adrgd.errors import AdrgdWarning, DataError
 
 RNG = np.random.default_rng(3)
 
@@ -178,10 +178,11 @@ def test_floats_are_kept_and_rounding_is_clipped(tmp_path: Path) -> None:
         (np.zeros((2, 1, 8, 8), dtype=np.int32), np.arange(2), "found int32"),
         (np.zeros((2, 1, 8, 8)), np.arange(3), "one label for each of the 2 images"),
         (np.zeros((2, 1, 8, 8)), np.array([0, -1]), "labels from -1 to 0"),
-        (np.zeros((2, 1, 8, 8)), np.array([0.0, 1.0]), "found float64"),
+        (np.zeros((2, 1, 8, 8)), np.array([0.0, 1.5]), "found float64"),
         (np.zeros((0, 1, 8, 8)), np.arange(0), "found none"),
         (np.zeros((2, 1, 0, 8)), np.arange(2), "with pixels"),
-        (np.zeros((2, 4)), np.arange(2), "four axes"),
+        (np.zeros((2, 4, 4, 1, 1)), np.arange(2), "four axes"),
+        (np.full((2, 1, 8, 8), 256), np.arange(2), "found int64"),
         (np.array([{}, {}]), np.arange(2), "allow_pickle"),
     ],
 )
@@ -190,9 +191,51 @@ def test_arrays_that_are_no_images(images: np.ndarray, labels: np.ndarray, words
         load_data(save(tmp_path / "data.npz", images=images, labels=labels))
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (pixels(3, 1, 8, 8).astype(np.int64), np.array([2, 0, 1])), (pixels(3, 8, 8), np.array([2.0, 0.0, 1.0])),
+        (pixels(3, 1, 8, 8), np.array([[2], [0], [1]])), (pixels(3, 64), np.array([2, 0, 1])),
+    ],
+)  # fmt: skip
+def test_other_forms_of_arrays(images: np.ndarray, labels: np.ndarray, tmp_path: Path) -> None:
+    data = load_data(save(tmp_path / "data.npz", images=images, labels=labels))
+    assert data.labels.tolist() == [2, 0, 1]
+    assert (data.images.shape[0], data.images[0].numel(), data.images.dim()) == (3, 64, 4)
+    np.testing.assert_allclose(data.images.flatten(1).numpy() * 255, images.reshape(3, -1), rtol=1e-6)
+
+
+def test_one_hot_labels_are_taken_and_said(tmp_path: Path) -> None:
+    with pytest.warns(AdrgdWarning, match="are one-hot: the class of each row is taken"):
+        data = load_data(save(tmp_path / "data.npz", images=pixels(3, 4, 4), labels=np.eye(5)[[4, 0, 2]]))
+    assert data.labels.tolist() == [4, 0, 2]
+
+
+def test_files_of_keras(tmp_path: Path) -> None:
+    parts = {"x_train": pixels(3, 4, 4), "y_train": np.arange(3), "x_test": pixels(2, 4, 4), "y_test": np.arange(2)}
+    spec = save(tmp_path / "mnist.npz", **parts)
+    assert (len(load_data(spec)), len(load_data(f"{spec}?split=train"))) == (2, 3)
+
+
+def test_a_kind_is_known_by_the_ending_and_a_folder_of_folders(tmp_path: Path) -> None:
+    spec = save(tmp_path / "data.npz", images=pixels(3, 1, 6, 6), labels=np.arange(3))
+    wanted = load_data(spec).images
+    assert torch.equal(load_data(spec.removeprefix("npz:")).images, wanted)
+    torch.save({"images": wanted, "labels": torch.arange(3)}, tmp_path / "data.pt")
+    assert torch.equal(load_data(str(tmp_path / "data.pt")).images, wanted)
+    for k in range(3):
+        (tmp_path / "some" / str(k)).mkdir(parents=True)
+        Image.fromarray((wanted[k, 0].numpy() * 255).round().astype(np.uint8)).save(
+            tmp_path / "some" / str(k) / "a.png"
+        )
+    assert torch.equal(load_data(f"{tmp_path / 'some'}?mode=L").images, wanted)
+    with pytest.raises(DataError, match="or a file by its ending"):
+        load_data(str(tmp_path / "some" / "1"))
+
+
 def test_files_that_are_no_archives(tmp_path: Path) -> None:
     path = tmp_path / "data.npz"
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="no such file"):
         load_data(f"npz:{path}")
     save(path, images=pixels(2, 4, 4, 3), other=np.arange(2))
     with pytest.raises(DataError, match="found images, other"):

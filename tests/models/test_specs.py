@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from recorder import Recorder
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from adrgd.errors import AdrgdWarning, ModelError
+from adrgd.errors import AdrgdWarning, ModelError, UsageError
 from adrgd.models import bundled_models, load_model
+from adrgd.models.checks import answer
 from adrgd.models.mnist import mnist_cnn
 from adrgd.models.weights import load_named
 
@@ -383,8 +385,49 @@ def test_a_network_with_its_channels_last(home: Path) -> None:
     model = load_model("last:Last?layout=NHWC&mean=0.1,0.2,0.3&std=1")
     x = torch.rand(2, 3, 4, 5)
     torch.testing.assert_close(model(x), x.mean((2, 3)) - torch.tensor([0.1, 0.2, 0.3]))
-    with pytest.raises(ModelError, match="layout=NCHW or NHWC"):
+    with pytest.raises(ModelError, match="layout=NCHW, NHWC or flat"):
         load_model("last:Last?layout=CHW")
+
+
+@pytest.mark.parametrize(
+    ("own", "images", "how"),
+    [
+        ((48,), (3, 4, 4), "channel by channel"), ((1, 48), (3, 4, 4), "channel by channel"),
+        ((4, 4, 3), (3, 4, 4), "with the channels last"), ((16,), (1, 4, 4), "row by row"),
+        ((4, 4), (1, 4, 4), "row by row"), ((4, 4, 1), (1, 4, 4), "with the channels last"),
+        ((3, 4, 4), (1, 1, 48), "row by row"),
+    ],
+)  # fmt: skip
+def test_images_are_laid_out_as_a_network_takes_them(own: Any, images: Any, how: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    net = nn.Sequential(nn.Flatten(), nn.Linear(prod(own), 5)).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of exporters about each other
+        torch.onnx.export(net, (torch.rand(1, *own),), str(tmp_path / "net.onnx"), dynamo=False)
+    x, name = torch.rand(3, *images), str(tmp_path / "net.onnx")
+    with pytest.warns(AdrgdWarning, match=f"are laid out in it {how}"):
+        model = load_model(name, images=images)
+    laid = x.movedim(1, -1) if "last" in how else x
+    torch.testing.assert_close(model(x), net(laid.reshape(3, *own)).detach(), atol=1e-5, rtol=1e-5)
+    assert model.input_shape == images
+    with pytest.raises(UsageError, match="choose a model and data that belong together"):
+        load_model(name, images=(1, 5, 5))
+
+
+def test_rows_of_numbers_by_layout(small: Small, tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Linear(12, 3)).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        torch.jit.script(net).save(tmp_path / "net.pt")
+    x = torch.rand(2, 3, 2, 2)
+    torch.testing.assert_close(load_model(f"{tmp_path / 'net.pt'}?layout=flat")(x), net(x.flatten(1)).detach())
+    with pytest.raises(ModelError, match=r"or \?layout=flat behind its name"):
+        answer(load_model(str(tmp_path / "net.pt")), x)
+
+
+def test_grey_images_for_colours_and_the_other_way_round() -> None:
+    with pytest.raises(UsageError, match=r"\?mode=L behind image files makes them grey"):
+        load_model("bundled:mnist-pgd", images=(3, 28, 28))
 
 
 @pytest.mark.parametrize("spec", ["keras:net.keras", "net.keras", "net.h5"])

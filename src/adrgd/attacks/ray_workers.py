@@ -134,7 +134,7 @@ def _work(sent: list[Any], asked: Attack | Minimum, batch: Batch, threads: int, 
     """What a worker does."""
     torch.set_num_threads(threads)
     try:
-        model = _network(sent[0], device)
+        model = _network(sent[0], device, tuple(batch.images.shape[1:]))
         images, labels = batch.images.to(device), batch.labels.to(device)
         run: Any = smallest_changes if isinstance(asked, Minimum) else attack_batch
         result = run(model, images, labels, asked, index=batch.index, check=False)
@@ -145,9 +145,10 @@ def _work(sent: list[Any], asked: Attack | Minimum, batch: Batch, threads: int, 
 
 
 @lru_cache(maxsize=1)
-def _network(sent: Any, device: str) -> nn.Module:
+def _network(sent: Any, device: str, images: tuple[int, ...]) -> nn.Module:
     found = optional("ray", extra="ray").get(sent)
-    network: nn.Module = load_model(found[0], trust=found[1]).module if isinstance(found, tuple) else found
+    spec = isinstance(found, tuple)
+    network: nn.Module = load_model(found[0], trust=found[1], images=images).module if spec else found
     return network.to(device)
 
 

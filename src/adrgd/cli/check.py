@@ -104,8 +104,11 @@ class _Loader:
     def _model(self, spec: str, dtype: torch.dtype) -> Callable[[Any], Any]:
         from adrgd.models import load_model
 
-        module = load_model(self._allowed(spec), device=self.device, dtype=dtype, trust=self.options.trust).module
-        return lambda x: module(x.to(self.device)).cpu()
+        name, trust = self._allowed(spec), self.options.trust
+        of_shape = cache(
+            lambda shape: load_model(name, device=self.device, dtype=dtype, trust=trust, images=shape).module
+        )
+        return lambda x: of_shape(tuple(x.shape[1:]))(x.to(self.device)).cpu()
 
     def _allowed(self, spec: str) -> str:
         """A function that settings name is anybody's: it is called when a person says so."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from adrgd.attacks.matrix.entrants import Entrant
     from adrgd.attacks.matrix.tables import Table as Matrix
-    from adrgd.models import Model
 
 BRIEF = ("attack", "broken", "95 %", "robust accuracy", "forward", "backward", "seconds")
 """The columns that a terminal shows something of; the report has them all."""
@@ -114,6 +113,7 @@ def evaluate(options: Options) -> int:
     from adrgd.attacks.matrix import run_matrix
     from adrgd.attacks.ray_workers import RayWorkers
     from adrgd.data import load_data
+    from adrgd.models import load_model
 
     if options.task not in ("classification", "binary"):
         raise UsageError(
@@ -131,7 +131,10 @@ def evaluate(options: Options) -> int:
     images = load_data(options.data, limit=options.limit, offset=options.offset, task=options.task)
     specs, judging = options.models, tuple(dict.fromkeys(options.judge))
     shape = tuple(images.images.shape[1:])
-    loaded = {spec: _load(spec, device, shape, options.trust) for spec in dict.fromkeys(specs + judging)}
+    loaded = {
+        spec: load_model(spec, device=device, trust=options.trust, images=shape)
+        for spec in dict.fromkeys(specs + judging)
+    }
     models = {spec: passing(loaded[spec], options.straight_through) for spec in specs}
     out = run.folder("evaluate")
 
@@ -169,18 +172,6 @@ def _entrants(options: Options) -> list[Entrant]:
         points = positive(options.noise_points, "noise-points")
         entrants.append(Noise(points=points, loss=options.loss, seed=options.run.seed))
     return entrants + [Peer.named(name, loss=options.loss, seed=options.run.seed) for name in options.peers]
-
-
-def _load(spec: str, device: str, shape: tuple[int, ...], trust: bool) -> Model:
-    from adrgd.models import load_model
-
-    model = load_model(spec, device=device, trust=trust)
-    if model.input_shape is not None and tuple(model.input_shape) != shape:
-        raise UsageError(
-            f"{spec} takes inputs of shape {tuple(model.input_shape)}, but the images have shape {shape}; choose "
-            "models and data that belong together"
-        )
-    return model
 
 
 def _config(options: Options) -> dict[str, Any]:

@@ -51,8 +51,10 @@ def command(argv: list[str]) -> int:
     from adrgd.models.inspection import inspect_model
 
     device = usable_device(options.device)
-    model = load_model(options.model, device=device, trust=options.trust)
-    found = inspect_model(model.module, _inputs(options, model).to(device))
+    images = _images(options)
+    shape = None if images is None else tuple(images.shape[1:])
+    model = load_model(options.model, device=device, trust=options.trust, images=shape)
+    found = inspect_model(model.module, (_inputs(options, model) if images is None else images).to(device))
     if options.json:
         print(json.dumps({"model": options.model} | found.facts()))
         return 0
@@ -65,15 +67,20 @@ def command(argv: list[str]) -> int:
     return 0
 
 
+def _images(options: Options) -> Tensor | None:
+    from adrgd.data import load_data
+
+    if options.data is None:
+        return None
+    images = load_data(options.data, limit=ROWS).images
+    return images if len(images) > 1 else images.repeat_interleave(2, 0)
+
+
 def _inputs(options: Options, model: Model) -> Tensor:
     import torch
 
-    from adrgd.data import load_data
     from adrgd.rows import RowRandom
 
-    if options.data is not None:
-        images = load_data(options.data, limit=ROWS).images
-        return images if len(images) > 1 else images.repeat_interleave(2, 0)
     shape = options.shape or model.input_shape
     if shape is None:
         raise UsageError(

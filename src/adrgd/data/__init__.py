@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 FORMS = (
     "bundled:mnist, mnist:FOLDER, cifar10:FOLDER, cifar100:FOLDER, svhn:FOLDER, imagenet:FOLDER, folder:FOLDER, "
-    "npz:FILE, pt:FILE, parquet:FILE or FOLDER, hf-datasets:FOLDER, webdataset:FILE or FOLDER"
+    "npz:FILE, pt:FILE, parquet:FILE or FOLDER, hf-datasets:FOLDER, webdataset:FILE or FOLDER, or a file by its ending"
 )
 
 
@@ -45,7 +45,8 @@ def load_data(spec: Any, *, limit: int | None = None, offset: int = 0, task: Tas
             (`?split=`, `?image=COLUMN&label=COLUMN`); `webdataset:FILE.tar` or a folder of them. All of these take
             `?size=N` to cut N x N pixels out of the centre, `?resize=M` to bring the shorter side to M before that (N
             unless given), and `?mode=L` for grey instead of RGB. Damaged images are skipped, named in a warning, and
-            kept in mind in `Images.skipped`.
+            kept in mind in `Images.skipped`. Of files whose ending says what they are, the kind in front can be left
+            out, as of a folder of folders.
         limit: how many images at most; all of them by default.
         offset: how many images of the data set to pass over first.
         task: what the labels are: classes; 0 and 1 ("binary", and (N, L) of them "multilabel"); (N, H, W) classes of
@@ -67,7 +68,7 @@ def load_data(spec: Any, *, limit: int | None = None, offset: int = 0, task: Tas
 
         return from_object(spec, limit=limit, offset=offset, task=task)
     base, query = specs.split_spec(spec, error=DataError)
-    kind, colon, place = base.partition(":")
+    kind, colon, place = _with_kind(base).partition(":")
     if kind not in _READERS or not colon or not place:
         raise DataError(f"expected images as one of {FORMS}; found {spec!r}{specs.closest(kind, _READERS)}; choose one")
     keys, read = _READERS[kind]
@@ -82,6 +83,17 @@ def load_data(spec: Any, *, limit: int | None = None, offset: int = 0, task: Tas
     return found
 
 
+def _with_kind(base: str) -> str:
+    """A path without a kind in front of it gets the one that its ending, or being a folder of folders, speaks of."""
+    if ":" in base and base.partition(":")[0] in _READERS:
+        return base
+    path = Path(base).expanduser()
+    kind = ENDINGS.get(path.suffix.lower())
+    if kind is None and path.is_dir() and any(one.is_dir() for one in path.iterdir()):
+        kind = "folder"
+    return base if kind is None else f"{kind}:{base}"
+
+
 def _read_bundled(name: Path, query: Mapping[str, str], span: Span) -> Raw:
     del query, span  # a bundled set is small and takes no keys
     if str(name) != "mnist":
@@ -90,6 +102,7 @@ def _read_bundled(name: Path, query: Mapping[str, str], span: Span) -> Raw:
     return Raw(arrays["images"][:, None], arrays["labels"], names=tuple("0123456789"))
 
 
+ENDINGS = {".npz": "npz", ".pt": "pt", ".pth": "pt", ".parquet": "parquet", ".tar": "webdataset"}
 TABLE = ("split", "image", "label")
 Reader = Callable[[Path, Mapping[str, str], Span], Raw]
 
@@ -111,7 +124,7 @@ _READERS: dict[str, tuple[tuple[str, ...], Reader]] = {
     "cifar100": (("split", "labels"), read_cifar100),
     "svhn": (("split",), _later("svhn", "read_svhn")),
     "imagenet": (("split", *KEYS), _later("imagenet", "read_imagenet")),
-    "npz": (("layout",), read_npz),
+    "npz": (("layout", "split"), read_npz),
     "pt": (("layout",), _later("tensors", "read_tensors")),
     "folder": (KEYS, read_folder),
     "parquet": ((*TABLE, *KEYS), _later("parquet", "read_parquet")),

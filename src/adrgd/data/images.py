@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adrgd.errors import DataError
+from adrgd.errors import DataError, warn
 from adrgd.names import TaskName
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -104,6 +104,9 @@ def finish(raw: Raw, span: Span, *, spec: str, task: TaskName = "classification"
     axes, form = FORMS[task]
     if labels.ndim == axes + 1 and labels.shape[1] == 1:
         labels = labels[:, 0]
+    if task == "classification" and labels.ndim == 2 and _one_hot(labels):
+        warn(f"labels of {spec!r} are one-hot: the class of each row is taken")
+        labels = labels.argmax(1)
     if len(images) != len(labels) or labels.ndim != axes:
         raise DataError(
             f"expected {form} for each of the {len(images)} images of {spec!r}, found labels of shape "
@@ -137,7 +140,13 @@ def _labels(labels: Array, names: tuple[str, ...] | None, spec: str, task: TaskN
     return _classes(labels, names, spec)
 
 
+def _one_hot(rows: Array) -> bool:
+    return bool(np.isin(rows, (0, 1)).all() and (rows.sum(1) == 1).all())
+
+
 def _unit(images: Array, spec: str) -> Array:
+    if np.issubdtype(images.dtype, np.integer) and images.min() >= 0 and 1 < images.max() <= 255:
+        images = images.astype(np.uint8)
     if images.dtype == np.uint8:
         return np.ascontiguousarray(images, dtype=np.float32) / np.float32(255)
     if not np.issubdtype(images.dtype, np.floating):
@@ -152,6 +161,8 @@ def _unit(images: Array, spec: str) -> Array:
 
 
 def _classes(labels: Array, names: tuple[str, ...] | None, spec: str) -> Array:
+    if np.issubdtype(labels.dtype, np.floating) and (labels % 1 == 0).all():  # whole numbers, false for NaN
+        labels = labels.astype(np.int64)
     if not np.issubdtype(labels.dtype, np.integer):
         raise DataError(f"expected labels of {spec!r} as integers, found {labels.dtype}; convert them")
     low, high = int(labels.min()), int(labels.max())

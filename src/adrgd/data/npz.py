@@ -16,21 +16,24 @@ from adrgd.errors import DataError, UsageError
 from adrgd.files import limits, reading
 
 NAMINGS = (("images", "labels"), ("x", "y"))
+SPLIT = ("x_{}", "y_{}")
+"""As in the files of Keras, with "train" or "test"."""
 CHANNELS = (1, 3, 4)
 LONGEST_HEADER = 10_000
 
 
 def read_npz(path: Path, query: Mapping[str, str], span: Span) -> Raw:
-    """Read an .npz file with arrays `images` and `labels`, or `x` and `y`."""
+    """Read an .npz file with arrays `images` and `labels`, `x` and `y`, or `x_test` and `y_test` (`?split=train`)."""
     del span
     layout = choice(query, "layout", ("NHWC", "NCHW"), None)
+    split = choice(query, "split", ("train", "test"), "test")
     arrays = read_arrays(path)
-    for images, labels in NAMINGS:
+    for images, labels in (*NAMINGS, tuple(name.format(split) for name in SPLIT)):
         if images in arrays and labels in arrays:
             return Raw(channels_first(arrays[images], layout, str(path)), arrays[labels])
     raise DataError(
-        f"expected arrays images and labels (or x and y) in {str(path)!r}, found {', '.join(arrays) or 'none'}; save "
-        "it with these names"
+        f"expected arrays images and labels (or x and y, or x_test and y_test) in {str(path)!r}, found "
+        f"{', '.join(arrays) or 'none'}; save it with these names"
     )
 
 
@@ -50,6 +53,10 @@ def read_arrays(path: Path, wanted: Sequence[str] | None = None) -> dict[str, Ar
                 return {name: _member(archive, f"{name}.npy") for name in (kept if wanted is None else wanted)}
     except UsageError:
         raise
+    except FileNotFoundError as error:
+        raise DataError(
+            f"expected an .npz file of arrays at {str(path)!r}, found no such file; check the path"
+        ) from error
     except Exception as error:  # numpy and the archive raise errors of many kinds for a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"expected an .npz file of arrays at {str(path)!r}, found: {reason}; save it again") from error
@@ -103,13 +110,15 @@ def _promised(stream: IO[bytes]) -> int:
 
 
 def channels_first(images: Array, layout: str | None, source: str) -> Array:
-    """Bring images to (N, C, H, W) from that, (N, H, W, C) or (N, H, W).
+    """Bring images to (N, C, H, W) from that, (N, H, W, C) or (N, H, W), and rows of numbers (N, F) to (N, 1, 1, F).
 
     Raises:
         DataError: another number of axes, or a shape that leaves the layout open when `layout` does not say it.
     """
     if images.ndim == 3 and layout is None:
         return images[:, None]
+    if images.ndim == 2 and layout is None:
+        return images[:, None, None]
     if images.ndim != 4:
         raise DataError(f"expected images of {source!r} with four axes, found shape {images.shape}; reshape them")
     if layout is None:

@@ -96,7 +96,7 @@ def answer(model: Callable[[Tensor], Any], x: Tensor, *, advice: str = "pass wha
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"expected a model that takes a batch of shape {tuple(x.shape)} and type {x.dtype}, found that it fails "
-            f"({reason}); {advice}{layout(x)}"
+            f"({reason}); {advice}{layout(x, reason)}"
         ) from error
     if not isinstance(logits, Tensor):
         raise ModelError(
@@ -106,13 +106,15 @@ def answer(model: Callable[[Tensor], Any], x: Tensor, *, advice: str = "pass wha
     return logits
 
 
-def layout(x: Tensor) -> str:
-    """What the shape of images (B, ...) that a model fails on may be due to; "" if nothing is known."""
+def layout(x: Tensor, reason: str = "") -> str:
+    """What it may be due to that a model fails on images (B, ...), for a reason of torch's; "" if nothing is known."""
     shape = tuple(x.shape)
     if len(shape) == 4 and shape[3] in CHANNELS and shape[1] not in CHANNELS:
         return ": (B, channels, height, width) is usual, which images.permute(0, 3, 1, 2) makes of these"
     if len(shape) == 3 and shape[0] in CHANNELS:
         return ": a single image needs a batch dimension, images[None]"
+    if x.dim() > 2 and reason.startswith("mat1 and mat2 shapes"):
+        return ": one that takes rows of numbers needs a Flatten in front, or ?layout=flat behind its name"
     return ""
 
 

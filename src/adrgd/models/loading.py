@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from adrgd import specs
-from adrgd.errors import ModelError
+from adrgd.errors import ModelError, UsageError, warn
 from adrgd.models.architectures import ARCHITECTURES
 from adrgd.models.bundled import BUNDLED, bundled_models
 from adrgd.models.defended import DEFENCES, defended
 from adrgd.models.factory import FACTORY, load_factory
-from adrgd.models.layout import FIRST, LAST, ChannelsLast, to_first
+from adrgd.models.layout import FIRST, FLAT, LAST, ChannelsLast, Flat, for_images, to_first
 from adrgd.models.normalise import MEAN, STD, normalised
 from adrgd.models.outputs import Logits, parse_output
 from adrgd.models.weights import load_in_order
@@ -54,16 +54,17 @@ class Model:
 
 
 def load_model(
-    spec: str, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, trust: bool = False
-) -> Model:
+    spec: str, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, trust: bool = False,
+    images: tuple[int, ...] | None = None,
+) -> Model:  # fmt: skip
     """Load a network, freeze its parameters and put it in eval mode.
 
     Args:
         spec: where the network is, in one of these forms, each of which also takes `?mean=a,b,c&std=a,b,c` (one value
             or one for each channel) to normalise the input inside the model, `?output=NAME` or `?output=INDEX` for one
-            of several things that it returns, and `?layout=NHWC` for a network that has the channels last; all but a
-            factory take `?noise=`, `?dropout=on`, `?resize=`, `?levels=` and `?smooth=` as well, the defences of
-            `adrgd.defences`:
+            of several things that it returns, and `?layout=NHWC` for a network that has the channels last,
+            `?layout=flat` for one that takes rows of numbers; all but a factory take `?noise=`, `?dropout=on`,
+            `?resize=`, `?levels=` and `?smooth=` as well, the defences of `adrgd.defences`:
             `bundled:NAME`; `mnist-cnn?weights=FILE`, the architecture of the bundled models with other weights, or
             another of `ARCHITECTURES`;
             `FILE.onnx` or `FILE.onnx.gz`; `FILE.pt2`, saved by torch.export with a dynamic batch dimension;
@@ -75,9 +76,12 @@ def load_model(
         dtype: floating-point type of its parameters.
         trust: load a .pt or .pt2 file even where it holds more than a graph of operators and tensors. It can do
             anything while it is loaded.
+        images: the shape (C, H, W) of images that it is to take. Where the file says that its inputs have as many
+            numbers in another shape, images are laid out in that, with a warning.
 
     Raises:
         ModelError: the spec has none of these forms, or the network cannot be loaded, or not without trust.
+        UsageError: its inputs have another size than the images.
 
     Examples:
         >>> import adrgd, torch
@@ -91,6 +95,7 @@ def load_model(
         loaded = _with_normalisation(_loader(base, spec, trust), base, query, spec)
     except OSError as error:  # a name that is too long, a folder in which one may not look
         raise ModelError(f"expected a model at {spec!r}, found: {error.strerror or error}; check the path") from error
+    loaded = loaded if images is None else _shown(loaded, tuple(images), spec)
     loaded.module.requires_grad_(False)
     for part in loaded.module.modules():  # .eval() would do, but exported programs refuse the call
         part.training = False
@@ -127,13 +132,41 @@ def new_model(spec: str, *, seed: int = 0, device: str | torch.device = "cpu") -
 def _with_normalisation(loader: Loader, base: str, query: dict[str, str], spec: str) -> Model:
     mean, std, output = query.pop(MEAN, None), query.pop(STD, None), query.pop(OUTPUT, None)
     layout = query.pop(LAYOUT, FIRST)
-    if layout not in (FIRST, LAST):
-        raise ModelError(f"expected layout={FIRST} or {LAST} in {spec!r}, found layout={layout}; choose one of them")
+    if layout not in (FIRST, LAST, FLAT):
+        raise ModelError(
+            f"expected layout={FIRST}, {LAST} or {FLAT} in {spec!r}, found layout={layout}; choose one of them"
+        )
     loaded = loader(base, query, spec)
     if layout == LAST:
         loaded = replace(loaded, module=ChannelsLast(loaded.module), input_shape=to_first(loaded.input_shape))
+    elif layout == FLAT:
+        loaded = replace(loaded, module=Flat(loaded.module), input_shape=None)
     module = normalised(loaded.module, mean, std, shape=loaded.input_shape, spec=spec)
     return replace(loaded, module=module if output is None else Logits(module, parse_output(output)))
+
+
+def _shown(loaded: Model, images: tuple[int, ...], spec: str) -> Model:
+    """The network as one that takes images of that shape."""
+    own = loaded.input_shape
+    if own is None or own == images:
+        return loaded
+    found = for_images(loaded.module, own, images)
+    if found is None:
+        raise UsageError(
+            f"{spec} takes inputs of shape {own}, but the images have shape {images}; choose a model and data that "
+            f"belong together{_grey(own, images)}"
+        )
+    module, how = found
+    warn(f"{spec} takes inputs of shape {own}: images of shape {images} are laid out in it {how}")
+    return replace(loaded, module=module, input_shape=images)
+
+
+def _grey(own: tuple[int, ...], images: tuple[int, ...]) -> str:
+    """Advice where only the colours differ."""
+    if len(own) != len(images) or own[1:] != images[1:] or {own[0], images[0]} != {1, 3}:
+        return ""
+    mode, kind = ("L", "grey") if own[0] == 1 else ("RGB", "of three colours")
+    return f"; ?mode={mode} behind image files makes them {kind}"
 
 
 OUTPUT, LAYOUT = "output", "layout"

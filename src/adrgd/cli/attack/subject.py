@@ -45,13 +45,7 @@ def loaded(options: Options, spec: str, images: Images, device: str) -> Model:
     """
     from adrgd.models import load_model
 
-    model = load_model(spec, device=device, trust=options.trust)
-    if model.input_shape is not None and tuple(model.input_shape) != tuple(images.images.shape[1:]):
-        raise UsageError(
-            f"{spec} takes inputs of shape {tuple(model.input_shape)}, but {options.data} holds images of "
-            f"shape {tuple(images.images.shape[1:])}; choose a model and data that belong together"
-        )
-    return model
+    return load_model(spec, device=device, trust=options.trust, images=tuple(images.images.shape[1:]))
 
 
 def passing(model: Model, names: tuple[str, ...]) -> Model:
