@@ -70,8 +70,8 @@ class Gating:
     @property
     def warning(self) -> str:
         """What has to be said without being asked; empty where every activation has its gate."""
-        if not self.gated and not self.plain and self.outside:
-            return ""  # the network is straight
+        if not self.gated and self.outside and all(other.own for other in self.plain):
+            return ""  # nothing of the network's own has a gate that it could be given
         if not self.gated and not any(other.why == UNSELECTED for other in self.plain):
             reason = "; ".join(f"{other.kind}: {other.why}" for other in self.plain)
             return (
