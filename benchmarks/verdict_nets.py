@@ -72,7 +72,13 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "reciprocal": lambda: Apply(lambda x: 1 / (x.abs() + 0.5)), "softmax": lambda: nn.Softmax(1),
     "log softmax": lambda: nn.LogSoftmax(1), "glu": lambda: nn.Sequential(nn.Linear(8, 16), nn.GLU(1)),
     "layer norm": lambda: nn.Sequential(nn.LayerNorm(8), nn.ReLU()), "sign": lambda: Apply(torch.sign),
-    "floor": lambda: Apply(torch.floor), "round": lambda: Apply(torch.round),
+    "floor": lambda: Apply(torch.floor), "round": lambda: Apply(torch.round), "ceil": lambda: Apply(torch.ceil),
+    "step": lambda: Apply(lambda x: (x > 0.2).float()), "whole numbers": lambda: Apply(lambda x: (2 * x).int().float()),
+    "between": lambda: Apply(lambda x: ((x > -0.3) & (x <= 0.8)).float() * x),
+    "masked": lambda: Apply(lambda x: x.masked_fill(x.roll(1, 1) < 0.1, 0.5)),
+    "root mean square": lambda: Apply(lambda x: x / (x.square().mean(1, keepdim=True) + 0.1).sqrt()),
+    "standard deviation": lambda: Apply(lambda x: x / (1 + x.std(1, keepdim=True))),
+    "sorted": lambda: Apply(lambda x: x.sort(1).values),
 }  # fmt: skip
 
 
@@ -108,6 +114,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "global average": lambda: _image(nn.ReLU(), nn.AdaptiveAvgPool2d(1), size=3),
     "global maximum": lambda: _image(nn.AdaptiveMaxPool2d(1), size=3),
     "batch norm": lambda: _image(_normed(), nn.ReLU(), size=3 * WHOLE),
+    "instance norm": lambda: _image(nn.InstanceNorm2d(3, affine=True), nn.ReLU(), size=3 * WHOLE),
     "group norm": lambda: _image(nn.GroupNorm(1, 3), nn.ReLU(), size=3 * WHOLE),
     "residual block": lambda: _image(
         nn.ReLU(),
@@ -120,6 +127,16 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "grouped convolution": lambda: _image(nn.ReLU(), nn.Conv2d(3, 6, 3, groups=3), nn.ReLU(), size=96),
     "dilated convolution": lambda: _image(nn.ReLU(), nn.Conv2d(3, 2, 2, dilation=2), nn.ReLU(), size=32),
     "transposed convolution": lambda: _image(nn.ReLU(), nn.ConvTranspose2d(3, 2, 2, 2), nn.ReLU(), size=8 * WHOLE),
+    "transposed convolution, padded": lambda: _image(
+        nn.ReLU(), nn.ConvTranspose2d(3, 2, 3, 2, 1, output_padding=1, dilation=1), nn.ReLU(), size=8 * WHOLE
+    ),
+    "convolution, one axis": lambda: nn.Sequential(
+        Apply(lambda x: x.reshape(-1, 1, INPUTS)), nn.Conv1d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv1d(4, 2, 3),
+        nn.ReLU(), nn.Flatten(), *_tail(8),
+    ),
+    "convolution, three axes": lambda: nn.Sequential(
+        Apply(lambda x: x.reshape(-1, 1, 1, 2, 3)), nn.Conv3d(1, 4, (1, 2, 2)), nn.ReLU(), nn.Flatten(), *_tail(8),
+    ),
     "upsampling, nearest": lambda: _image(nn.ReLU(), nn.Upsample(scale_factor=2), size=12 * WHOLE),
     "upsampling, bilinear": lambda: _image(
         nn.ReLU(), nn.Upsample(scale_factor=2, mode="bilinear"), size=12 * WHOLE
@@ -160,6 +177,14 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     ),
     "gathered": lambda: nn.Sequential(
         nn.Linear(INPUTS, 8), nn.ReLU(), Apply(lambda x: x[:, torch.tensor([3, 0, 3, 5])]), *_tail(4)
+    ),
+    "two largest": lambda: nn.Sequential(nn.Linear(INPUTS, 6), Apply(lambda x: x.topk(2, 1).values), *_tail(2)),
+    "place of the largest": lambda: nn.Sequential(
+        nn.Linear(INPUTS, 4), Apply(lambda x: torch.cat([x, x.argmax(1, keepdim=True).float()], 1)), *_tail(5)
+    ),
+    "sum of products": lambda: nn.Sequential(
+        nn.Linear(INPUTS, 8), Apply(lambda x: x.reshape(-1, 2, 4)),
+        Apply(lambda x: torch.einsum("bij,bkj->bik", x, x.tanh())), nn.Flatten(), *_tail(4),
     ),
     "running sum": lambda: nn.Sequential(nn.Linear(INPUTS, 8), nn.ReLU(), Apply(lambda x: x.cumsum(1)), *_tail(8)),
     "attention": lambda: nn.Sequential(

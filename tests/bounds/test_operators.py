@@ -9,15 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from adrgd.bounds.backward import Boxes, LinearBound, backward, goal
+from adrgd.bounds.backward import Boxes, backward, goal
 from adrgd.bounds.lines import forward
-from adrgd.bounds.margins import Margins
-from adrgd.bounds.network import Matrices, Network, values_of
+from adrgd.bounds.network import Matrices, values_of
+from adrgd.bounds.outputs import bound_outputs
 from adrgd.bounds.reading import read_network
-from adrgd.bounds.refine import all_intervals
 from adrgd.bounds.relaxation import relax
 from adrgd.bounds.rounding import rounding_slack
-from adrgd.bounds.slopes import tighten
 
 Function = Callable[[Tensor], Tensor]
 
@@ -125,23 +123,13 @@ def test_no_value_is_outside_and_points_are_exact(name: str) -> None:
         points[:100] = torch.where(torch.rand(100, 6) < 0.5, box.lower, box.upper)
         exact = function(points) @ rows[0].T
         assert ((values_of(network, points) - function(points)).abs() <= loose * (1 + exact.abs().amax())).all()
-        linear = lower_bounds(network, box, rows)
+        linear = bound_outputs(network, box, rows, steps=2)
         assert not (linear.value[0] > exact).any(), width
         if width == 0:
             assert ((exact.amin(0) - linear.value[0]).abs() <= 1e3 * loose * (1 + exact.abs().amax(0))).all()
         elif width == 0.1:
             room = 8 if jumps else 1  # a jump that no point is beyond
             assert (exact.amin(0) - linear.value[0] < room + 0.5 * (exact.amax(0) - exact.amin(0))).all()
-
-
-def lower_bounds(network: Network, box: Boxes, rows: Tensor) -> LinearBound:
-    """Of linear functions of the outputs (1, rows, outputs), rounding taken off."""
-    intervals = all_intervals(network, network, box)
-    relaxations = [relax(*part) for part in zip(network.curves, *zip(*intervals, strict=True), strict=True)]
-    margins = Margins(network, box.lower, box.upper).extend(intervals)
-    offset = torch.zeros(rows.shape[:2], dtype=torch.float64)
-    wanted = goal(network, len(network.sizes), rows, offset, None, margins)
-    return tighten(network, wanted, relaxations, box, steps=2, margins=margins)[0]
 
 
 @pytest.mark.parametrize("name", ["sign", "floor", "ceil", "round", "trunc", "step", "threshold", "hardshrink"])

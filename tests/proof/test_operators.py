@@ -35,7 +35,10 @@ class Inner(nn.Module):
 INNER: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu, "silu": F.silu, "mish": F.mish, "elu": F.elu, "hardswish": F.hardswish, "sin": torch.sin,
     "max pooling": lambda h: F.max_pool1d(h[:, None], 2).flatten(1), "softmax": lambda h: h.softmax(1),
-    "product": lambda h: h[:, :3] * h[:, 3:], "sigmoid": torch.sigmoid,
+    "product": lambda h: h[:, :3] * h[:, 3:], "sigmoid": torch.sigmoid, "sign": torch.sign,
+    "choice": lambda h: torch.where(h[:, :3] > h[:, 3:], h[:, :3], 2 * h[:, 3:]),
+    "step": lambda h: (h >= 0.1).to(h) * h,
+    "group norm": lambda h: F.group_norm(h, 1, eps=0.5),
 }  # fmt: skip
 
 

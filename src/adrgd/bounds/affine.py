@@ -63,6 +63,7 @@ class Affine(TorchFunctionMode):
         self.unfollowed: set[int] = set()
         self.ones: dict[int, tuple[Tensor, int]] = {}
         self.origins: dict[int, int] = {}
+        self.nothing: dict[int, Tensor] = {}
         self.calls = 0
         self.paused = False
 
@@ -216,7 +217,11 @@ class Affine(TorchFunctionMode):
         if name in SAME:
             return self._same(args[0])
         if name in SUBTRACTS and len(args) == 2 and self._origin(args[0]) == self._origin(args[1]):
-            return torch.zeros_like(args[0])  # a tensor minus itself without its gradient
+            zeros = torch.zeros_like(args[0])  # a tensor minus itself without its gradient
+            self.nothing[id(zeros)] = zeros
+            return zeros
+        if name in ADDS and len(args) == 2 and id(args[1]) in self.nothing and args[0].shape == args[1].shape:
+            return self._same(args[0])
         with self:
             if name in CASTS and self.varies(args[0]):
                 return self._cast(args[0], target(name, args, kwargs))

@@ -34,6 +34,7 @@ class Curve:
         period: where the turning points are repeated for ever.
         off: how far the network's own function may be from it, for each unit of 1 + |h|.
         leaps: at turning points it may jump, and has a value of its own there.
+        kinks: at turning points its slope jumps.
         derivative: its slope, where that is quicker than to ask autograd.
         meets: between two turning points, counted from the left, where it has a slope; close is enough. Unless given,
             the place is found by halving.
@@ -45,6 +46,7 @@ class Curve:
     period: float | None = None
     off: float = 0.0
     leaps: bool = False
+    kinks: bool = False
     derivative: Callable[[Tensor], Tensor] | None = None
     meets: Callable[[Tensor, int], Tensor] | None = None
 
@@ -133,7 +135,7 @@ def _by_channel(phi: PiecewiseLinear) -> bool:
 
 def _curve(phi: object) -> Curve | None:
     if isinstance(phi, PiecewiseLinear) and not _by_channel(phi):
-        return Curve(phi.name, phi.value, tuple(phi.breaks))
+        return Curve(phi.name, phi.value, tuple(phi.breaks), kinks=True)
     if isinstance(phi, SShaped) and phi.width > 0:
         return s_shaped(phi)
     if isinstance(phi, Gelu):

@@ -51,10 +51,11 @@ class _Pieces:
         """The largest slope without its sign; as near to the ends as is looked."""
         return torch.maximum(self.first.abs(), self.last.abs()).amax(0)
 
-    def along_jumps(self) -> list[Tensor]:
-        """Slopes of lines from the interval's ends to either side of its jumps."""
+    def to_corners(self) -> list[Tensor]:
+        """Slopes of lines from the interval's ends to its kinks, or to either side of its jumps."""
         count = len(self.first)
-        inside = self.at[count + 1 :], self.values[count + 1 :]
+        inner = slice(count + 1, None) if self.curve.leaps else slice(1, count)
+        inside = self.at[inner], self.values[inner]
         found = []
         for end in (0, count):
             for at, value in zip(*inside, strict=True):
@@ -109,8 +110,8 @@ def hull(curve: Curve, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor, Te
     width = upper - lower
     chord = (pieces.values[len(pieces.ends) - 1] - pieces.values[0]) / torch.where(width > 0, width, 1.0)
     tried = [curve.slope(lower + width * (share * (1 - 2 * INSIDE) + INSIDE)) for share in SLOPES]
-    if curve.leaps:
-        tried += pieces.along_jumps()
+    if curve.leaps or curve.kinks:
+        tried += pieces.to_corners()
     slopes = torch.stack([chord, torch.zeros_like(chord), *tried]).nan_to_num(0.0, 0.0, 0.0)
     if curve.leaps:
         slopes = slopes.clamp(-STEEPEST, STEEPEST)

@@ -31,6 +31,7 @@ CHUNKS = (1, 4, 16, 32, 64, 128, 256, 512)  # rows of the graphs that are kept
 KEPT = 16_000_000  # numbers of the largest of them
 CLOSE = 1e-4  # the same in float32
 SEEN, SAME, LOOSE = 3, 1e-7, 1e-2  # inputs on which the whole is compared, and how closely; if parts are written out
+KEEP_TRUTH = ("minimum", "maximum", "amax", "amin", "relu", "abs")  # of truth values these are some
 EXACT = 1e-8  # how closely, relative to the sum of all terms, the parts of a network must reproduce it
 
 
@@ -240,7 +241,10 @@ class _Traced:
             else:
                 out = mode.activation(call.phi, call.saved(), written=call.layer in self.written)
             if call.found.whole is None:
-                return call.answer(out)
+                answer = call.answer(out)
+                if call.name in KEEP_TRUTH and all(map(mode.is_truth, tensors((call.arguments, dict(call.options))))):
+                    mode.truth(answer)
+                return answer
             with mode.pause():
                 original = call.original()
             answer = call.found.whole(original, call.found.answer(call.layout.back(out)))

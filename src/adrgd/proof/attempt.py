@@ -8,9 +8,11 @@ from typing import Protocol
 
 import torch
 
+from adrgd.bounds.curves import Curve
 from adrgd.bounds.errors import NoBoundsError
 from adrgd.bounds.network import Matrices, Network
 from adrgd.errors import out_of_memory
+from adrgd.proof.both import Both
 from adrgd.proof.claims import Accept, Claims
 from adrgd.proof.input_split import InputSplit
 from adrgd.proof.neuron_split import NeuronSplit
@@ -113,5 +115,7 @@ def start(network: Network, claims: Claims, accept: Accept, record: Record | Non
     if not claims.counts.any(1).all():
         raise NoBoundsError("a case without constraints on the outputs cannot be refuted")
     if few_inputs(claims) and isinstance(network, Matrices):
+        if record is None and any(isinstance(curve, Curve) and curve.leaps for curve in network.curves):
+            return Both(network, claims, accept)
         return InputSplit(network, claims, accept, record)
     return NeuronSplit(network, claims, accept, record)
