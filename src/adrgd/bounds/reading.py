@@ -209,7 +209,7 @@ class _Traced:
         with torch.no_grad():
             wanted = self.function(x.view(-1, *self.shape)).reshape(SEEN, -1)
         found = values_of(self, x)
-        scale = 1 + wanted.abs().amax(1, keepdim=True)
+        scale = 1 + wanted.abs().nan_to_num(0.0, 0.0).amax(1, keepdim=True)
         fine = ((found - wanted).abs() <= (LOOSE if self.written else SAME) * scale) | ~wanted.isfinite()
         if not bool(fine.all()):
             raise NoBoundsError("bounds see another function than the network is; one of its calls is misread")
