@@ -33,7 +33,7 @@ from adrgd.training.config import parts
 HERE = Path(__file__).parent
 KINDS: dict[str, dict[str, Any]] = {
     "mnist": {"eps": 0.3, "steps": 7, "epochs": 5, "warmup": 2.0, "limit": 30_000},
-    "cifar10": {"eps": 4 / 255, "steps": 3, "epochs": 5, "limit": 10_000},
+    "cifar10": {"eps": 2 / 255, "steps": 3, "epochs": 8, "limit": 20_000},
 }
 
 

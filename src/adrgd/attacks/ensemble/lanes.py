@@ -13,7 +13,7 @@ from adrgd.attacks.case import Case
 from adrgd.maximize import maximize
 from adrgd.objective import Score
 from adrgd.rows import RowRandom, column
-from adrgd.solvers import Euclidean, GraduatedADR, Steepest
+from adrgd.solvers import Euclidean, GraduatedGates, Solver, Steepest
 from adrgd.solvers.solver import Objective
 
 AT_ONCE = 400_000  # input numbers of all rows that are worked on together, unless the batch itself has more
@@ -82,7 +82,7 @@ class Lanes:
         return RowRandom.seeded(self.seed, self._names(image, k))
 
     def run(
-        self, image: Tensor, x: Tensor, make: Callable[[Tensor], Objective], solver: GraduatedADR, steps: int
+        self, image: Tensor, x: Tensor, make: Callable[[Tensor], Objective], solver: Solver, steps: int
     ) -> tuple[Tensor, Tensor] | None:
         """Run k rows of each of n images; all rows of an image end as soon as one of them reaches its goal.
 
@@ -146,7 +146,7 @@ class Lanes:
         self.margin[image] = torch.maximum(self.margin[image], margin)
         self.best.forwards[image] += 1
 
-    def _stepping(self, solver: GraduatedADR) -> GraduatedADR:
+    def _stepping(self, solver: Solver) -> Solver:
         """In l1, where the steepest steps move few numbers as far as they go, every other run moves all of them."""
         step = solver.step
         if self.case.threat.norm != "l1" or self.runs % 2 or not isinstance(step, Steepest):
@@ -158,6 +158,7 @@ class Lanes:
         return (self.case.index[image][:, None] + lane * SHIFT).flatten()
 
 
-def passes(solver: GraduatedADR) -> float:
+def passes(solver: Solver) -> float:
     """Forward and backward passes of one iteration."""
-    return 2 + solver.gates.until / solver.gates.probe_every
+    gates = solver.gates
+    return 2 + (gates.until / gates.probe_every if isinstance(gates, GraduatedGates) else 0)

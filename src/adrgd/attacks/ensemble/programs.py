@@ -1,4 +1,4 @@
-"""Mixed-integer programs around the best point of an image that nearly fell, in boxes as large as can be solved."""
+"""Mixed-integer programs around the best points of an image that nearly fell, in boxes as large as can be solved."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from adrgd.attacks.ensemble.lanes import Lanes
-from adrgd.attacks.ensemble.polish import CLOSE, Ahead
+from adrgd.attacks.ensemble.polish import CLOSE, Ahead, starts
+from adrgd.attacks.ensemble.reheating import Points
 from adrgd.attacks.refutable import ball, network_of
 from adrgd.bounds.backward import Boxes
 from adrgd.bounds.errors import NoBoundsError
@@ -15,13 +16,14 @@ from adrgd.bounds.refine import all_intervals
 from adrgd.polytopes import expressions, hinged, optimum
 
 SHARES = (0.125, 0.25, 0.5)  # of the radius: how far each box reaches
-MOST = 400  # undecided hinges of a program
-NODES = 200  # of the branch and bound of a program
+MOST = 150  # undecided hinges of a program
+NODES = 50  # of the branch and bound of a program
 PIVOT = 15  # passes that a simplex iteration takes
+NEURON = 2  # passes for the bounds of a neuron
 
 
-def programs(lanes: Lanes, passes: int) -> None:
-    """Solve programs around the nearest point of each standing image, as long as less than `passes` are spent on them.
+def programs(lanes: Lanes, points: dict[int, Points], passes: int) -> None:
+    """Solve programs around the nearest points of each standing image, as long as less than `passes` are spent on them.
 
     A program that has begun is finished, as far as its nodes go.
     """
@@ -36,28 +38,34 @@ def programs(lanes: Lanes, passes: int) -> None:
     if not hinged(network):
         return
     for image in near:
-        with torch.device("cpu"):
-            x, pivots = _solved(lanes, network, image[None], passes // PIVOT)
-        lanes.best.backwards[image] += PIVOT * pivots
-        clean = case.clean[image][None]
-        inside = case.around(image[None]).bind(clean).project(x.to(clean).view_as(clean))
-        lanes.keep(image[None], inside, image.new_full((1,), lanes.iterations))
+        left = passes // PIVOT
+        for start in starts(lanes, image[None], points):
+            if left <= 0 or lanes.best.reached[image]:
+                break
+            with torch.device("cpu"):
+                x, pivots = _solved(lanes, network, image[None], start, left)
+            left -= pivots
+            lanes.best.backwards[image] += PIVOT * pivots
+            clean = case.clean[image][None]
+            inside = case.around(image[None]).bind(clean).project(x.to(clean).view_as(clean))
+            lanes.keep(image[None], inside, image.new_full((1,), lanes.iterations))
 
 
-def _solved(lanes: Lanes, network: Network, image: Tensor, pivots: int) -> tuple[Tensor, int]:
-    """The best point (n,) that programs lead to, and the simplex iterations that they took."""
-    ahead = Ahead(lanes, image)
+def _solved(lanes: Lanes, network: Network, image: Tensor, start: Tensor, pivots: int) -> tuple[Tensor, int]:
+    """From a point (1, ...), the best one (n,) that programs lead to, and what they took, in simplex iterations."""
+    ahead = Ahead(lanes, image, start)
     goal = torch.zeros(network.outputs, dtype=torch.float64)
     goal[int(ahead.target)], goal[int(lanes.case.labels[image])] = 1.0, -1.0
     low, high = ball(lanes.case.threat, lanes.case.clean[image][0])
-    x = lanes.nearest[image].detach().cpu().double().flatten().clamp(low, high)
-    spent, k = 0, 0
+    x = start.detach().cpu().double().flatten().clamp(low, high)
+    spent, k, bounds = 0, 0, NEURON * sum(network.sizes) // PIVOT
     while k < len(SHARES) and spent < pivots:
         reach = SHARES[k] * lanes.case.threat.eps
         left, right = torch.maximum(low, x - reach), torch.minimum(high, x + reach)
         program = expressions(
             network, goal, left, right, all_intervals(network, network.single(), Boxes(left[None], right[None]))
         )
+        spent += bounds
         if len(program.least) > MOST:
             break
         before = float(_value(network, x) @ goal)

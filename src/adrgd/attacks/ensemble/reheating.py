@@ -9,12 +9,16 @@ from torch import Tensor
 
 from adrgd.attacks.case import Case
 from adrgd.attacks.ensemble.lanes import Lanes
+from adrgd.domain import BoundBox
 from adrgd.objective import Score
 from adrgd.rows import column, take
 from adrgd.solvers import GraduatedADR, GraduatedGates, Steepest
 
 COPIES = 8  # of each point that is reheated
+KEPT = 24  # points of an image that later searches begin with
+ALIKE = 1e-3  # of the largest value: points nearer than this in value count as one
 NOISE = 0.4  # the most that reheated points are shaken by, in radii
+REDRAWN = 0.6  # of a point's numbers that are drawn anew, at most
 STEPS = 80  # iterations of a reheating
 
 REHEAT = GraduatedADR(
@@ -40,6 +44,22 @@ class Points:
     value: Tensor
 
 
+def elite(points: Points, others: Points | None) -> Points:
+    """The best of one image's points and of others of the same image: at most `KEPT`, of which no two are alike.
+
+    Points whose values are as good as equal are taken for the same maximum, met from several sides.
+    """
+    if others is not None:
+        parts = [torch.cat([getattr(part, name) for part in (points, others)], 1) for name in ("target", "x", "value")]
+        points = Points(points.image, *parts)
+    value = points.value[0]
+    kept: list[int] = []
+    for row in value.argsort(descending=True).tolist():
+        if len(kept) < KEPT and (not kept or value[kept[-1]] - value[row] > ALIKE * value.abs().max()):
+            kept.append(row)
+    return Points(points.image, points.target[:, kept], points.x[:, kept], points.value[:, kept])
+
+
 def reheated(lanes: Lanes, points: Points) -> Points | None:
     """The best points shaken and raised again; what came out better takes its source's place."""
     count = points.value.shape[1]
@@ -60,7 +80,7 @@ def towards(
     case, (n, k) = lanes.case, target.shape
     x = case.clean[image][:, None].expand(n, k, *case.clean.shape[1:]) if old is None else _shaken(lanes, old)
     owner, goals = image.repeat_interleave(k), target.flatten()
-    found = lanes.run(image, x, lambda rows: _Towards(case, owner[rows], goals[rows]), solver, steps)
+    found = lanes.run(image, x, lambda rows: Towards(case, owner[rows], goals[rows]), solver, steps)
     if found is None:
         return None
     points, value = found
@@ -73,16 +93,26 @@ def towards(
 
 
 def _shaken(lanes: Lanes, points: Points) -> Tensor:
+    """Every other point moved by noise; in a box the rest with some of its numbers drawn anew, elsewhere moved as well.
+
+    Maxima of one image differ in a tenth of the pixels, by all that these can change: noise leads from none to another.
+    """
     k = points.value.shape[1]
     x, random = points.x.flatten(0, 1), lanes.random(points.image, k)
-    scale = lanes.case.around(points.image.repeat_interleave(k)).bind(x).scale
+    bound = lanes.case.around(points.image.repeat_interleave(k)).bind(x)
     size = NOISE * random.uniform((), "shake", dtype=x.dtype)
     noise = random.normal(tuple(x.shape[1:]), "shake direction", dtype=x.dtype)
-    return (x + column(size, x) * noise * scale).view(points.x.shape)
+    moved = x + column(size, x) * noise * bound.scale
+    if isinstance(bound, BoundBox):
+        share = REDRAWN * random.uniform((), "share", dtype=x.dtype)
+        hit = random.uniform(tuple(x.shape[1:]), "redrawn", dtype=x.dtype) < column(share, x)
+        other = torch.arange(len(x), device=x.device) % 2 == 1
+        moved = torch.where(column(other, x), torch.where(hit, bound.sample(random), x), moved)
+    return moved.view(points.x.shape)
 
 
 @dataclass(frozen=True)
-class _Towards:
+class Towards:
     """By how much the target's logit is ahead of the label's; in a targeted attack, of the largest other.
 
     Attributes:

@@ -29,10 +29,11 @@ from adrgd.attacks.case import Case
 from adrgd.attacks.ensemble.inwards import SHARE as INWARDS
 from adrgd.attacks.ensemble.inwards import inwards
 from adrgd.attacks.ensemble.lanes import Lanes, passes
-from adrgd.attacks.ensemble.reheating import COPIES, STEPS, Points, reheated, towards
+from adrgd.attacks.ensemble.reheating import COPIES, STEPS, Points, elite, reheated, towards
 from adrgd.errors import UsageError
 from adrgd.names import STANDARD
 from adrgd.objective import Loss, find_loss
+from adrgd.rows import take
 from adrgd.settings import as_integer, as_number, settle
 from adrgd.solvers import GraduatedADR, GraduatedGates, Solver, Steepest, make_solver
 from adrgd.solvers.changed import changed
@@ -48,7 +49,9 @@ AWAY = 0.1  # of the budget for a run away from the label
 MOST = 96  # rows an image
 ROUNDS = 4  # of reheating for which the number of rows leaves room
 ENOUGH = 300  # passes: a budget from which on, in l1, a part is kept for coming from outside
+POPULATION = 30_000  # passes for runs from random points and their reheating, before others begin anew
 LARGE, LARGEST = 2000, 20_000  # passes: budgets from which on a part is kept for walks, and for a branch and bound
+SHARES = ("walk", "branch", "flip", "program")
 
 FIRST = GraduatedADR()
 AGAIN = GraduatedADR(gates=GraduatedGates(sigma0=1.0), random_start=True)
@@ -70,6 +73,8 @@ class Standard:
         walk: the share of a budget of 2000 or more that is kept for a walk over polytopes; 0 for none.
         branch: the share of a budget of 20,000 or more that is kept for a branch and bound, whose parts are started
             from, and which certifies what it can; 0 for none.
+        flip: the share of such a budget that is kept for flips of neurons, with tabu, from the best points on; 0 for
+            none.
         program: the share of such a budget that is kept for mixed-integer programs around the best point; a program
             that has begun is finished; 0 for none.
     """
@@ -77,15 +82,16 @@ class Standard:
     budget: int = 3000
     walk: float = 0.1
     branch: float = 0.3
+    flip: float = 0.0
     program: float = 0.0
 
     def __post_init__(self) -> None:
-        settle(self, budget=as_integer, walk=as_number, branch=as_number, program=as_number)
-        for name in ("walk", "branch", "program"):
+        settle(self, budget=as_integer, walk=as_number, branch=as_number, flip=as_number, program=as_number)
+        for name in SHARES:
             if not 0 <= (share := getattr(self, name)) < 1:
                 raise UsageError(f"expected {name}, a share of the budget, to be at least 0 and below 1, found {share}")
-        if (taken := self.walk + self.branch + self.program) >= 1:
-            raise UsageError(f"walk, branch and program take {taken:g} of the budget; expected less than all")
+        if (taken := sum(getattr(self, name) for name in SHARES)) >= 1:
+            raise UsageError(f"{', '.join(SHARES)} take {taken:g} of the budget; expected less than all")
         if self.budget < LEAST:
             raise UsageError(f"expected a budget of at least {LEAST} passes an image, found {self.budget}; raise it")
 
@@ -124,17 +130,20 @@ def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:
     """Attack a batch, and leave what was found in `best`."""
     walking = int(standard.walk * standard.budget) if standard.budget >= LARGE else 0
     large = standard.budget if standard.budget >= LARGEST else 0
-    branching, solving = int(standard.branch * large), int(standard.program * large)
+    flipping, branching, solving = (int(share * large) for share in (standard.flip, standard.branch, standard.program))
     coming = int(INWARDS * standard.budget) if case.threat.norm == "l1" and standard.budget >= ENOUGH else 0
-    lanes = Lanes(case, best, budget=standard.budget - walking - branching - solving - coming, seed=seed)
+    kept = walking + flipping + branching + solving + coming
+    lanes = Lanes(case, best, budget=standard.budget - kept, seed=seed)
     _away(lanes, best.standing(), FIRST, case.loss)
     _away(lanes, best.standing(), AGAIN, find_loss("margin", targeted=case.target is not None))
     _away(lanes, lanes.standing(), AGAIN, case.loss)
-    points = _spread(lanes, *_nearest(lanes))
-    while points is not None:
-        points = reheated(lanes, points)
+    points = _populations(lanes, *_nearest(lanes))
     if coming:
         inwards(lanes, lanes.budget + coming)
+    if flipping:
+        from adrgd.attacks.ensemble.flips import flips
+
+        flips(lanes, points, flipping)
     if branching:
         from adrgd.attacks.ensemble.branching import branch  # bounds are loaded where they are needed
 
@@ -142,11 +151,11 @@ def run_standard(case: Case, standard: Standard, seed: int, best: Best) -> None:
     if walking:
         from adrgd.attacks.ensemble.polish import polish  # HiGHS is loaded where there is something to walk on
 
-        polish(lanes, walking)
+        polish(lanes, points, walking)
     if solving:
         from adrgd.attacks.ensemble.programs import programs
 
-        programs(lanes, solving)
+        programs(lanes, points, solving)
 
 
 def _away(lanes: Lanes, image: Tensor, solver: GraduatedADR, loss: Loss) -> None:
@@ -168,6 +177,28 @@ def _nearest(lanes: Lanes) -> tuple[Tensor, Tensor]:
         image, target = points.image, points.target.gather(1, points.value.topk(NEAREST, dim=1).indices)
     stands = lanes.worth(image)
     return image[stands], target[stands, :NEAREST]
+
+
+def _populations(lanes: Lanes, image: Tensor, target: Tensor) -> dict[int, Points]:
+    """Runs from random points, reheated until the budget is spent; with a large one, one population after another.
+
+    Returns:
+        Of each image the best points of every population, by its position in the batch.
+    """
+    best: dict[int, Points] = {}
+    count = max(1, round(lanes.left(image) / POPULATION))
+    for number in range(count):
+        least = lanes.left(image) * (count - number - 1) // (count - number)
+        points = _spread(lanes, image, target)
+        last: dict[int, Points] = {}
+        while points is not None:
+            last |= {int(at): take(points, torch.tensor([row])) for row, at in enumerate(points.image)}
+            points = reheated(lanes, points) if lanes.left(points.image) > least else None
+        for at, found in last.items():
+            best[at] = elite(found, best.get(at))
+        stands = lanes.worth(image)
+        image, target = image[stands], target[stands]
+    return best
 
 
 def _spread(lanes: Lanes, image: Tensor, target: Tensor) -> Points | None:
