@@ -84,7 +84,6 @@ def main(options: Options) -> None:
     file = options.out / f"{options.name}.json"
     known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     known |= {"eps": subject.eps, "among": options.among, "pgd": [options.restarts, options.steps, *LOSSES]}
-    known |= {"budget": options.budget, "seeds": options.seeds, "certify": options.certify}
     looked = known.setdefault("looked", {})
     for part in track(torch.arange(options.among).split(PART), "PGD"):
         if str(int(part[-1])) not in looked and not late():
@@ -131,7 +130,10 @@ def _word(net: nn.Module, one: Images, certifier: Certifier, options: Options) -
     if word == "undecided" and options.certify:
         word = certifier.certify(one.images[0], int(one.labels[0]), seconds=options.certify).verdict
         by = "proof" if word != "undecided" else ""
-    return {"word": word, "by": by, "margin": round(ahead, 5), "seconds": round(time.process_time() - began, 1)}
+    return {
+        "word": word, "by": by, "margin": round(ahead, 5), "seconds": round(time.process_time() - began, 1),
+        "budget": options.budget * options.seeds, "certify": options.certify,
+    }  # fmt: skip
 
 
 def _looked(net: nn.Module, images: Images, eps: float, options: Options) -> dict[str, Any]:

@@ -193,13 +193,17 @@ def _list_words(name: str) -> list[str]:
     known = json.loads(file.read_text())
     restarts, steps, *losses = known["pgd"]
     words = [one["word"] for one in known["looked"].values()]
+    found = list(known["found"].values())
+    budgets, longest = [one["budget"] for one in found], max(one["certify"] for one in found)
+    open_ = sorted(one["margin"] for one in found if one["word"] == "undecided")
+    span = f"{open_[0]:g} to {open_[-1]:g}" if open_ else "none"
     return [
         f"Of the first {known['among']} test images {words.count('wrong')} are classified wrongly, "
         f"{words.count('far')} do not come near, {words.count('pgd')} fall to {restarts} x {steps} steps of PGD on "
-        f"each of {len(losses)} "
-        f"losses. Of the {words.count('near')} others {len(known['found'])} were looked at, the nearest first, with "
-        f"budgets of {known['seeds']} x {known['budget']:,} passes and proofs of {known['certify']:g} seconds: "
-        f"{len(known['list'])} broken, {len(known['certified'])} certified, {len(known['undecided'])} undecided.", "",
+        f"each of {len(losses)} losses. Of the {words.count('near')} others {len(found)} were looked at, the nearest "
+        f"first, with {min(budgets):,} to {max(budgets):,} passes and a proof of at most {longest:g} seconds: "
+        f"{len(known['list'])} broken, {len(known['certified'])} certified, {len(known['undecided'])} undecided, whose "
+        f"margins end at {span}.", "",
     ]  # fmt: skip
 
 
