@@ -106,7 +106,7 @@ def _keep(file: Path, known: dict[str, Any]) -> None:
     for word, name in (("broken", "list"), ("certified", "certified"), ("undecided", "undecided")):
         known[name] = sorted(int(index) for index, one in found.items() if one["word"] == word)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_text(file, json.dumps(known, indent=1) + "\n")
+    write_text(file, json.dumps(known) + "\n")
 
 
 def _word(net: nn.Module, one: Images, certifier: Certifier, options: Options) -> dict[str, Any]:
