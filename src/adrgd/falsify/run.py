@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from adrgd.bounds.reading import read_network
+from adrgd.devices import made_on
 from adrgd.errors import UsageError
 from adrgd.falsify.alternatives import TimeUpError
 from adrgd.falsify.claims import claims_of
@@ -128,7 +129,7 @@ def falsify(
             kept=proof_file is not None,
         )  # fmt: skip
         rounds = schedule() if turns is None else turns
-        with torch.device(device):
+        with made_on(device):
             outcome = search(
                 net.to(device), judged, deadline=deadline, seed=seed, accept=judge,
                 turns=in_turns(rounds, proof, judged, deadline=deadline) if prove else rounds,

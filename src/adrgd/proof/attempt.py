@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import torch
-
 from adrgd.bounds.curves import Curve
 from adrgd.bounds.errors import NoBoundsError
 from adrgd.bounds.network import Matrices, Network
+from adrgd.devices import made_on
 from adrgd.errors import out_of_memory
 from adrgd.proof.both import Both
 from adrgd.proof.claims import Accept, Claims
@@ -79,7 +78,7 @@ class Attempt:
             return
         began = time.monotonic()
         try:
-            with torch.device("cpu"):
+            with made_on("cpu"):
                 self._proof = self._proof or self._begin()
                 self._outcome = self._proof.run(deadline)
         except NoBoundsError as error:

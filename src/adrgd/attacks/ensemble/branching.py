@@ -18,6 +18,7 @@ from adrgd.attacks.ensemble.reheating import COPIES, REHEAT, STEPS, Points, rehe
 from adrgd.attacks.refutable import claims_of, network_of
 from adrgd.bounds.errors import NoBoundsError
 from adrgd.bounds.network import Network
+from adrgd.devices import made_on
 from adrgd.proof.neuron_split import NeuronSplit
 
 CLOSE = 0.15  # of an image's size of margin: how near it must have come
@@ -83,7 +84,7 @@ def _parts(lanes: Lanes, network: Network, image: int, nodes: int) -> tuple[Tens
         claims = claims_of(network.outputs, case.threat, clean, label, target, among)
         split = NeuronSplit(network, claims, lambda x: False, watch=watch)
         split.batch = min(split.batch, BATCH)
-        with torch.device("cpu"):
+        with made_on("cpu"):
             split.run(math.inf, nodes - spent)
         spent += split.outcome.nodes
         proven = split.outcome.proven

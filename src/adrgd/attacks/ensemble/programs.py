@@ -13,6 +13,7 @@ from adrgd.bounds.backward import Boxes
 from adrgd.bounds.errors import NoBoundsError
 from adrgd.bounds.network import Network
 from adrgd.bounds.refine import all_intervals
+from adrgd.devices import made_on
 from adrgd.polytopes import expressions, hinged, optimum
 
 SHARES = (0.125, 0.25, 0.5)  # of the radius: how far each box reaches
@@ -42,7 +43,7 @@ def programs(lanes: Lanes, points: dict[int, Points], passes: int) -> None:
         for start in starts(lanes, image[None], points):
             if left <= 0 or lanes.best.reached[image]:
                 break
-            with torch.device("cpu"):
+            with made_on("cpu"):
                 x, pivots = _solved(lanes, network, image[None], start, left)
             left -= pivots
             lanes.best.backwards[image] += PIVOT * pivots
