@@ -45,8 +45,10 @@ class Options:
     """Where codes may be: free, ball:RADIUS or box:HALFWIDTH."""
     prior: float = 0.0
     """Weight of the codes' squared length."""
-    code: int | None = None
-    """Length of a code, where the generator does not show it."""
+    code: tuple[int, ...] = ()
+    """Length of a code, or its shape, where the generator does not show it."""
+    span: tuple[float, float] = (0.0, 1.0)
+    """What stands for black and white in the images that the generator makes; -1 1 behind a tanh."""
     limit: int | None = None
     """The first N targets only."""
     batch_size: int = 64
@@ -63,10 +65,11 @@ def command(argv: list[str]) -> int:
 
 def reconstruct(options: Options) -> int:
     """Reconstruct, into a folder."""
+    from adrgd.latent.generators import as_generator
     from adrgd.latent.invert import code_shape
     from adrgd.latent.operators import parse_operator
     from adrgd.latent.run import Setting, run_reconstruct
-    from adrgd.latent.targets import read_targets
+    from adrgd.latent.targets import read_targets, shown_shape
     from adrgd.models import load_model
 
     run = options.run
@@ -74,17 +77,18 @@ def reconstruct(options: Options) -> int:
     if options.limit is not None:
         positive(options.limit, "limit")
     device = usable_device(run.device)
-    generator = load_model(options.generator, device=device, trust=options.trust)
-    shape = code_shape(generator) if options.code is None else (options.code,)
+    model = load_model(options.generator, device=device, trust=options.trust)
+    shape = options.code or code_shape(model)
+    generator, made = as_generator(model, shape, span=options.span, shape=shown_shape(options.data))
     setting = Setting(
         operator=parse_operator(options.operator), solvers=options.solvers, steps=positive(options.steps, "steps"),
         restarts=positive(options.restarts, "restarts"), prior=options.prior,
-        domain=_domain(options.domain, shape, device), code=options.code, seed=run.seed,
+        domain=_domain(options.domain, shape, device), code=shape, seed=run.seed,
         batch_size=positive(options.batch_size, "batch-size"),
     )  # fmt: skip
     if not options.solvers:
         raise UsageError("--solvers needs at least one name")
-    targets = read_targets(options.data, _image_shape(generator, shape, device), limit=options.limit)
+    targets = read_targets(options.data, made, limit=options.limit)
     out = run.folder(options.generator.partition("?")[0], options.operator)
 
     def work(bar: Progress) -> dict[str, Any]:
@@ -96,25 +100,6 @@ def reconstruct(options: Options) -> int:
 
     words = f"images and report: {out}/report.html"
     return run.carry_out(work, out, show=lambda summary: [_table(summary)], results=words)
-
-
-def _image_shape(generator: Any, shape: tuple[int, ...], device: str) -> tuple[int, int, int]:
-    """What the generator makes of a code in the middle."""
-    import torch
-
-    try:
-        with torch.no_grad():
-            made = generator(torch.zeros(1, *shape, device=device))
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise UsageError(
-            f"the generator fails on a code of shape {shape} ({str(error).splitlines()[0]}); say its length by --code"
-        ) from error
-    if made.dim() != 4:
-        raise UsageError(
-            f"expected a generator that makes images (B, C, H, W), found {tuple(made.shape)} from "
-            f"{generator.spec}; choose one"
-        )
-    return int(made.shape[1]), int(made.shape[2]), int(made.shape[3])
 
 
 def _domain(text: str, shape: tuple[int, ...], device: str) -> Domain | None:

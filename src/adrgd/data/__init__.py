@@ -18,7 +18,7 @@ from adrgd.data.picture import KEYS
 from adrgd.errors import DataError
 from adrgd.names import TaskName
 
-__all__ = ["Images", "load_data"]
+__all__ = ["Images", "kind_of", "load_data"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,8 @@ def load_data(spec: Any, *, limit: int | None = None, offset: int = 0, task: Tas
 
         return from_object(spec, limit=limit, offset=offset, task=task)
     base, query = specs.split_spec(spec, error=DataError)
-    kind, colon, place = _with_kind(base).partition(":")
+    known = kind_of(base)
+    kind, colon, place = (base if known is None or base.startswith(f"{known}:") else f"{known}:{base}").partition(":")
     if kind not in _READERS or not colon or not place:
         raise DataError(f"expected images as one of {FORMS}; found {spec!r}{specs.closest(kind, _READERS)}; choose one")
     keys, read = _READERS[kind]
@@ -83,15 +84,15 @@ def load_data(spec: Any, *, limit: int | None = None, offset: int = 0, task: Tas
     return found
 
 
-def _with_kind(base: str) -> str:
-    """A path without a kind in front of it gets the one that its ending, or being a folder of folders, speaks of."""
-    if ":" in base and base.partition(":")[0] in _READERS:
-        return base
+def kind_of(base: str) -> str | None:
+    """The kind of a data set, by what stands in front, its ending, or being a folder of folders; None if none shows."""
+    kind, colon, _ = base.partition(":")
+    if colon and kind in _READERS:
+        return kind
     path = Path(base).expanduser()
-    kind = ENDINGS.get(path.suffix.lower())
-    if kind is None and path.is_dir() and any(one.is_dir() for one in path.iterdir()):
-        kind = "folder"
-    return base if kind is None else f"{kind}:{base}"
+    if (known := ENDINGS.get(path.suffix.lower())) is not None:
+        return known
+    return "folder" if path.is_dir() and any(one.is_dir() for one in path.iterdir()) else None
 
 
 def _read_bundled(name: Path, query: Mapping[str, str], span: Span) -> Raw:

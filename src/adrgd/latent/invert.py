@@ -190,7 +190,7 @@ def code_shape(generator: Any) -> tuple[int, ...]:
             return (part.in_features,)
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
             return (part.in_channels, 1, 1)
-    raise ModelError("the shape of the generator's codes does not show; say it by code=..., e.g. code=64")
+    raise ModelError("the shape of the generator's codes does not show; say it by code=64, or --code 64")
 
 
 def _check_images(
@@ -218,7 +218,7 @@ def _check_images(
     if not (low >= -SLACK and high <= 1 + SLACK):
         raise ModelError(
             f"the generator's images must lie in [0, 1], found values from {low:g} to {high:g}; wrap it, e.g. "
-            "(output + 1) / 2 behind a tanh"
+            "(output + 1) / 2 behind a tanh, which --span -1 1 does"
         )
     expected = tuple(measured.shape[1:])
     if tuple(measure(operator, images).shape[1:]) != expected:

@@ -47,7 +47,7 @@ class Setting:
         solvers: names of solvers, each of which does every target.
         steps, restarts, prior, seed: see `invert`.
         domain: where codes may be; None for everywhere.
-        code: the codes' length, where it does not show.
+        code: the codes' length or shape, where it does not show.
         batch_size: targets that are worked on side by side.
     """
 
@@ -57,12 +57,14 @@ class Setting:
     restarts: int = 1
     prior: float = 0.0
     domain: Domain | None = None
-    code: int | None = None
+    code: int | tuple[int, ...] | None = None
     seed: int = 0
     batch_size: int = 64
 
     def __post_init__(self) -> None:
-        settle(self, steps=as_count, restarts=as_count, batch_size=as_count, code=maybe(as_count))
+        settle(self, steps=as_count, restarts=as_count, batch_size=as_count)
+        if not isinstance(self.code, tuple):
+            settle(self, code=maybe(as_count))
         settle(self, prior=as_number, seed=as_integer)
 
 

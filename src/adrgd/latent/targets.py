@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adrgd.data import load_data
+from adrgd.data import kind_of, load_data
 from adrgd.data.picture import decode_image, image_files
 from adrgd.errors import DataError
 
@@ -33,7 +33,7 @@ def read_targets(spec: str, shape: tuple[int, int, int], *, limit: int | None = 
         DataError: there are none, or one cannot be read or has another size.
     """
     place = Path(spec).expanduser()
-    if not place.exists() and ":" in spec:
+    if is_data_set(spec):
         data = load_data(spec, limit=limit)
         _check(tuple(data.images.shape[1:]), shape, spec)
         return Targets(data.images, tuple(f"{index:05d}" for index in data.index.tolist()))
@@ -50,6 +50,17 @@ def read_targets(spec: str, shape: tuple[int, int, int], *, limit: int | None = 
         _check(tuple(pixels.shape), shape, str(file))
         images.append(torch.from_numpy(pixels.astype(np.float32) / np.float32(255)))
     return Targets(torch.stack(images), tuple(file.stem for file in files[:limit]))
+
+
+def is_data_set(spec: str) -> bool:
+    """Whether targets are a data set of `load_data`, rather than an image file or a folder of them."""
+    place = Path(spec).expanduser()
+    return kind_of(spec.partition("?")[0]) not in (None, "folder") and (":" in spec or not place.is_dir())
+
+
+def shown_shape(spec: str) -> tuple[int, ...] | None:
+    """The shape of an image of a data set, which a generator of rows may need; None for image files."""
+    return tuple(load_data(spec, limit=1).images.shape[1:]) if is_data_set(spec) else None
 
 
 def _check(found: tuple[int, ...], shape: tuple[int, int, int], where: str) -> None:

@@ -40,12 +40,14 @@ class Model:
         spec: the string it was loaded from.
         input_shape: shape of one example, or None when the file does not say.
         classes: number of logits, or None when the file does not say.
+        output_shape: shape of what it makes of one example, or None when the file does not say.
     """
 
     module: nn.Module
     spec: str
     input_shape: tuple[int, ...] | None = None
     classes: int | None = None
+    output_shape: tuple[int, ...] | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """The logits (B, classes) of a batch (B, ...)."""
@@ -233,7 +235,7 @@ def _onnx(base: str, query: dict[str, str], spec: str) -> Model:
     from adrgd.models.onnx import load_onnx  # each of the three takes a while, and few need more than one
 
     net = load_onnx(Path(base).expanduser())
-    return Model(net, spec, tuple(net.input_shape), net.classes)
+    return Model(net, spec, tuple(net.input_shape), net.classes, net.output_shape)
 
 
 def _exported(base: str, query: dict[str, str], spec: str, *, trust: bool = False) -> Model:

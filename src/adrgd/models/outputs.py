@@ -91,7 +91,7 @@ def _named(answer: Any, output: str | int | Callable[[Any], Tensor]) -> Any:
 
 
 def _obvious(answer: Any) -> tuple[str, Tensor]:
-    tensors = _tensors(answer)
+    tensors = tensors_of(answer)
     if "logits" in tensors:
         return "logits", tensors["logits"]
     flat = {name: t for name, t in tensors.items() if t.dim() == 2}
@@ -105,7 +105,8 @@ def _obvious(answer: Any) -> tuple[str, Tensor]:
     return name, logits
 
 
-def _tensors(answer: Any) -> dict[str, Tensor]:
+def tensors_of(answer: Any) -> dict[str, Tensor]:
+    """The floating-point tensors among several things that a model returns, by name or index."""
     if isinstance(answer, Mapping):
         items = list(answer.items())
     elif isinstance(answer, Sequence) and not isinstance(answer, str):
@@ -116,7 +117,7 @@ def _tensors(answer: Any) -> dict[str, Tensor]:
 
 
 def _parts(answer: Any) -> str:
-    tensors = _tensors(answer)
+    tensors = tensors_of(answer)
     if isinstance(answer, Tensor) or not tensors:
         return type(answer).__name__
     return f"{type(answer).__name__} of " + ", ".join(f"{name} {tuple(t.shape)}" for name, t in tensors.items())

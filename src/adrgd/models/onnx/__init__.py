@@ -28,13 +28,16 @@ class OnnxNet(nn.Module):
     Attributes:
         input_shape: shape of one example, without the file's batch dimension.
         classes: how many numbers the network returns for one example.
+        output_shape: the shape that the file gives these.
         unscaled: the program's slot with the outputs before a final softmax; None when it does not end in one.
     """
 
     def __init__(
-        self, program: Program, input_shape: tuple[int, ...], classes: int, unscaled: int | None = None
-    ) -> None:
+        self, program: Program, input_shape: tuple[int, ...], classes: int, unscaled: int | None = None,
+        output_shape: tuple[int, ...] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.output_shape = (classes,) if output_shape is None else output_shape
         self.program, self.unscaled = program, unscaled
         self.input_shape, self.classes = torch.Size(input_shape), classes
         self.eval()
@@ -115,5 +118,6 @@ def network_of(model: onnx.ModelProto, content: bytes, *, source: str) -> tuple[
         shape[1:] if shape[0] == 1 else shape,
         classes,
         unscaled=compiler.values[last.inputs[0]].slot if whole and len(output.shape) == 2 else None,
+        output_shape=tuple(output.shape[1:] if len(output.shape) > 1 and output.shape[0] == 1 else output.shape),
     )
     return net, Source(source, content, graph.input, shape)
