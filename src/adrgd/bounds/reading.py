@@ -200,7 +200,12 @@ class _Traced:
             scales.append(scale)
             scale = scale + (rows * self.constants[stage]).abs().sum(1)
             if not bool(((found - expected).abs() <= closely * scale).all()):
-                raise NoBoundsError("no bounds are known for what stands between its activations: it is not affine")
+                where = (
+                    f"in front of {self.curves[stage].name}" if stage < len(self.sizes) else "behind the last of them"
+                )
+                raise NoBoundsError(
+                    f"no bounds are known for what stands between its activations: it is not affine ({where})"
+                )
 
     def _same(self) -> None:
         """See that curves and maps together give what the function gives, on random inputs."""

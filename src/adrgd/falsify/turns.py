@@ -11,7 +11,7 @@ from adrgd.proof.attempt import FEW, Attempt
 
 FIRST = 2  # rounds before the proof begins: most counterexamples are found in those; one, where inputs are few
 AT_LEAST = 5.0  # seconds of a turn of the proof
-PATIENCE = 24  # rounds without a better point after which the search ends where there can be no proof
+PATIENCE = 14  # rounds without a better point after which the search ends where there can be no proof: two cycles
 
 
 def in_turns(
