@@ -64,7 +64,7 @@ class Options:
     seed: int = 0
     """Of all randomness."""
     starts: int = 5
-    """Repetitions of the start-up time."""
+    """Repetitions of the start-up time; 0 leaves it out."""
     stop_after: float | None = None
     """Seconds after which no further instance is begun."""
     work: Path = Path("runs/benchmark-falsify")
@@ -158,7 +158,7 @@ def start_up(one: Instance, repeat: int) -> float:
         command = [sys.executable, "-c", "import adrgd.cli; adrgd.cli.main()", "falsify", str(one.network)]
         subprocess.run([*command, str(one.prop)], check=True, capture_output=True)
         seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+    return statistics.median(seconds) if seconds else 0.0
 
 
 def page(rows: list[dict[str, Any]], options: Options, seconds: float) -> str:
@@ -168,20 +168,25 @@ def page(rows: list[dict[str, Any]], options: Options, seconds: float) -> str:
         for row in rows if not row["ours_found"]
     ]  # fmt: skip
     wrong = sum(row.get("ours_confirmed") is False for row in rows)
+    started = (
+        f"The whole command on the smallest network, from start to verdict: {seconds:.2f} s (median of "
+        f"{options.starts})." if options.starts else ""
+    )  # fmt: skip
+    load = f"{os.getloadavg()[0]:.0f} on {os.cpu_count()} processors" if hasattr(os, "getloadavg") else "not known"
     machine = f"Python {platform.python_version()}, torch {torch.__version__}, adrgd {adrgd.__version__}"
     return f"""# Verdicts on violated VNN-COMP properties
 
 `python benchmarks/falsify.py --instances FOLDER/instances.csv --limit {options.limit:g} --seed {options.seed}`
 
 {options.limit:g} s for each instance and each search, one thread; {machine}. Seconds are wall time from reading the
-files to the verdict, on a machine that had other work to do as well.
+files to the verdict; programs that wanted a processor when this was written: {load}.
 
 {table(rows)}
 
 {both_slow(rows)}
 
 Of our counterexamples, {wrong} failed when read back from their text and judged anew.
-The whole command on the first small network, from start to verdict: {seconds:.2f} s (median of {options.starts}).
+{started}
 
 Not found: {len(missed)}.
 

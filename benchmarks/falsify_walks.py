@@ -19,6 +19,7 @@ import itertools
 import json
 import statistics
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,8 @@ def page(lines: dict[str, Any], options: Options) -> str:
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     parts = {tuple(key.split(" | ")): value for key, value in lines.items()}
+    whole = Counter((folder, seed) for folder, _, seed, _ in parts)  # a seed that is not done yet is left out
+    parts = {key: value for key, value in parts.items() if whole[key[0], key[2]] == max(whole.values())}
     for folder, way in itertools.product(dict.fromkeys(key[0] for key in parts), WAYS):
         runs = {key: value for key, value in parts.items() if key[:2] == (folder, way)}
         if not runs:
