@@ -38,7 +38,7 @@ def progress_bar() -> Progress:
     times = TimeElapsedColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     shown = not loudness.quiet and _can_draw(console)
-    kind = Progress if shown or loudness.quiet else Lines
+    kind = Progress if shown else Silent if loudness.quiet else Lines
     return kind(*columns, *times, console=console, transient=True, disable=not shown)
 
 
@@ -61,6 +61,16 @@ class Speed(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         return Text(_speed(task), style="progress.data.speed")
+
+
+class Silent(Progress):
+    """Says nothing at all; rich's own ends with an empty line in its older versions."""
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
 
 
 class Lines(Progress):
