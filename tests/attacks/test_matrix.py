@@ -267,7 +267,7 @@ def test_the_ensemble_takes_part_with_its_own_budget(problem: Problem, tmp_path:
     assert cell["forward_passes"] + cell["backward_passes"] <= 90 * summary["images"]
     with pytest.raises(UsageError, match="steps"):
         Own.named("standard?steps=5", Attack())
-    with pytest.raises(UsageError, match="budget of at least 1"):
+    with pytest.raises(UsageError, match="budget must be a whole number"):
         Own.named("standard?budget=no", Attack())
 
 

@@ -79,7 +79,7 @@ def test_counterfactuals_of_a_linear_model(norm: str) -> None:
         ({"mask": torch.ones(3, 3)}, "broadcasts to an image's"),
         ({"mask": "nowhere.npy"}, "expected an array of .npy"),
         ({"mask": "nowhere.png"}, "expected an image in"),
-        ({"patch": 0}, "from 1 to 4, found 0"),
+        ({"patch": 0}, "patch must be at least 1, found 0"),
         ({"patch": 5}, "from 1 to 4, found 5"),
         ({"patch": 2, "norm": "l2"}, "needs the norm linf"),
         ({"patch": 2, "lower": None, "upper": None}, "needs the norm linf and a box"),
