@@ -26,12 +26,14 @@ import torch
 import tyro
 from small_nets import problem
 
+from adrgd.bounds import network as networks
 from adrgd.bounds.reading import read_network
 from adrgd.files import write_text
 from adrgd.proof.input_split import InputSplit
 from adrgd.proof.neuron_split import NeuronSplit
 from adrgd.proof.outcome import Outcome
 
+SMALL = networks.SMALL
 RESULTS = Path(__file__).parent / "results"
 EACH = 100  # networks that are kept together
 WAYS: dict[str, Any] = {"inputs": InputSplit, "neurons": NeuronSplit, "neurons, maps in float32": NeuronSplit}
@@ -55,9 +57,13 @@ def verdicts(seed: int, seconds: float) -> dict[str, str]:
     """The truth, what tells it, and what each way of splitting says of one network."""
     given = problem(seed)
     said = {"truth": given.truth, "by": given.by}
-    network = read_network(given.network, torch.zeros(1, given.layers[0][0].shape[1]))
+    example = torch.zeros(1, given.layers[0][0].shape[1])
     for name, way in WAYS.items():
+        single = "float32" in name
+        networks.SMALL = 0 if single else SMALL  # numbers, from which on matrices are in float32 as well
+        network = read_network(given.network, example, entries=0 if single else None)
         said[name] = _word(_run(way(network, given.claims, lambda x: True), seconds))
+    networks.SMALL = SMALL
     return said
 
 

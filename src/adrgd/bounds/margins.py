@@ -69,7 +69,7 @@ class Margins:
         stages = len(self.network.sizes) + 1
         there, back = self.network.roundings[stage]
         counted = (back + FEW + stages) * UNITS[self.network.dtype] + (64 + there + len(reach)) * SUMMED
-        self.steps.append(MORE * counted * reach)
+        self.steps.append(MORE * counted * reach + (self.network.off[stage] if self.network.off else 0.0))
 
 
 def _reach(network: Network, corner: Tensor, largest: list[Tensor], stage: int) -> Tensor:

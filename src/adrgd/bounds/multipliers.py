@@ -19,7 +19,7 @@ from adrgd.bounds.network import Network
 from adrgd.bounds.relaxation import Relaxation
 from adrgd.bounds.slopes import along_lines
 
-RATE, LEFT = 0.25, 0.05  # of the first step, and the share of it that is left at the last
+RATE, LEFT = 0.5, 0.05  # of the first step, and the share of it that is left at the last
 FIRST, SECOND = 0.8, 0.95  # how long Adam remembers gradients and their squares
 TINY = 1e-12
 
@@ -47,6 +47,14 @@ class Multipliers:
             {layer: value[rows] for layer, value in part.items()} for part in (self.slopes, self.sides, self.weights)
         )
         return Multipliers(slopes, sides, weights, None if self.sums is None else self.sums[rows])
+
+    def to(self, dtype: torch.dtype) -> Multipliers:
+        """The same in another precision, but for the sums."""
+        slopes, sides, weights = (
+            {layer: value.to(dtype) for layer, value in part.items()}
+            for part in (self.slopes, self.sides, self.weights)
+        )
+        return Multipliers(slopes, sides, weights, self.sums)
 
     def goal(self, wanted: Goal) -> Goal:
         """The functions, and their sum behind them where there is one."""

@@ -9,13 +9,15 @@ quicker, and every example is one flat row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from adrgd.bounds.curves import Shape
+
+SMALL = 200_000  # numbers in all matrices together, below which float32 gains nothing
 
 Act = Callable[[int, Tensor], Tensor]
 """From a layer's number and its pre-activations (B, size) to what is used as its outputs."""
@@ -31,6 +33,8 @@ class Network(Protocol):
         roundings: of each stage, bounds on the number of roundings in any term of it, from its sources on, and in any
             term of the transposed map.
         dtype: of what its maps take and give; constants are in float64.
+        off: of each stage (size,): how far its results may be from those of what it stands for; empty where they are
+            the same.
     """
 
     @property
@@ -47,6 +51,8 @@ class Network(Protocol):
     def roundings(self) -> tuple[tuple[int, int], ...]: ...
     @property
     def dtype(self) -> torch.dtype: ...
+    @property
+    def off(self) -> tuple[Tensor, ...]: ...
 
     def pull(self, stage: int, rows: Tensor) -> Mapping[int, Tensor]:
         """Linear functions of a stage's results, rows (..., size), as linear functions of each of its sources."""
@@ -76,7 +82,8 @@ class Matrices:
     roundings: tuple[tuple[int, int], ...]
     parts: tuple[Mapping[int, Tensor], ...]
     absolute: tuple[Mapping[int, Tensor], ...]
-    dtype = torch.float64
+    dtype: torch.dtype = torch.float64
+    off: tuple[Tensor, ...] = ()
 
     def pull(self, stage: int, rows: Tensor) -> Mapping[int, Tensor]:
         return {source: rows @ matrix for source, matrix in self.parts[stage].items()}
@@ -91,7 +98,13 @@ class Matrices:
         return self._walk(x, act, stage, self.absolute, tuple(constant.abs() for constant in self.constants))
 
     def single(self) -> Network:
-        return self
+        if self.dtype != torch.float64 or sum(one.numel() for part in self.parts for one in part.values()) < SMALL:
+            return self
+        parts, absolute = (
+            tuple({source: matrix.float() for source, matrix in part.items()} for part in both)
+            for both in (self.parts, self.absolute)
+        )
+        return replace(self, parts=parts, absolute=absolute, dtype=torch.float32)
 
     def _walk(
         self, x: Tensor, act: Act, last: int | None, parts: tuple[Mapping[int, Tensor], ...],
@@ -99,7 +112,7 @@ class Matrices:
     ) -> Tensor:  # fmt: skip
         values = [x]
         for stage, constant in enumerate(constants):
-            h = constant.expand(len(x), -1)
+            h = constant.to(self.dtype).expand(len(x), -1)
             for source, matrix in parts[stage].items():
                 h = torch.addmm(h, values[source], matrix.T)
             if stage == (len(self.sizes) if last is None else last):

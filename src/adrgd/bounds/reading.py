@@ -68,6 +68,7 @@ class _Traced:
     """A network that is run whenever one of its maps is needed."""
 
     dtype = torch.float64
+    off: tuple[Tensor, ...] = ()
 
     def __init__(self, function: Function, example: Tensor) -> None:
         self.function, self.shape = function, example.shape[1:]
