@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from adrgd.bounds.backward import Boxes
 from adrgd.bounds.network import Network
 from adrgd.bounds.reading import read_network
+from adrgd.proof.attempt import start
+from adrgd.proof.both import Both
 from adrgd.proof.claims import Claims
 from adrgd.proof.input_split import InputSplit
 from adrgd.proof.neuron_split import NeuronSplit
@@ -67,3 +69,21 @@ def test_what_is_true_is_proven_and_what_is_false_is_not(name: str, way: type[In
     room = 0.3 if way is InputSplit else 1.0  # neurons are split at zero alone
     assert said(way, network, box, float(values.amin()) - room * span).proven
     assert not said(way, network, box, float(values.amin()) + 1e-9).proven
+
+
+@pytest.mark.parametrize(("name", "way"), [("sign", Both), ("step", Both), ("gelu", InputSplit)])
+def test_networks_that_jump_are_split_at_inputs_and_neurons(name: str, way: type) -> None:
+    torch.manual_seed(3)
+    net = Inner(INNER[name])
+    net(torch.zeros(1, 4))
+    network = read_network(net.double().requires_grad_(False), torch.zeros(1, 4))
+    box = Boxes(torch.zeros(1, 4, dtype=torch.float64), torch.ones(1, 4, dtype=torch.float64))
+    least = float(net(torch.rand(4000, 4, dtype=torch.float64))[:, 0].amin())
+    rows = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
+    counts = torch.ones(1, 1, dtype=torch.bool)
+    for shift, proven in ((-2.0, True), (1e-9, False)):
+        claims = Claims(box, rows, None, torch.full((1, 1), -least - shift, dtype=torch.float64), counts)
+        proof = start(network, claims, lambda x: True)
+        assert type(proof) is way
+        found = proof.run(time.monotonic() + 20.0)
+        assert (found.proven, found.found) == (proven, not proven)
