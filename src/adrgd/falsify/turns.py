@@ -1,4 +1,4 @@
-"""The search and the proof in turns: the search first, for a short while, then each as long as the other."""
+"""The search and the proof in turns: the search first, for a short while, then the proof gets ever more of the time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from adrgd.falsify.rounds import Round, Walk
 from adrgd.proof.attempt import FEW, Attempt
 
 FIRST = 2  # rounds before the proof begins: most counterexamples are found in those; one, where inputs are few
-AT_LEAST = 5.0  # seconds of a turn of the proof
+AT_LEAST = 1.0  # seconds of a turn of the proof
+RISE = 1.0  # a second of search: the proof gets once the search's time at first, as most points are found early
 PATIENCE = 14  # rounds without a better point after which the search ends where there can be no proof: two cycles
 
 
@@ -28,7 +29,8 @@ def in_turns(
         if number >= first and not proof.ended:
             now = time.monotonic()
             searched = now - began - proof.seconds
-            until = now + max(AT_LEAST, proof.ratio * searched - proof.seconds)
+            ratio = min(proof.ratio, 1 + RISE * searched)
+            until = now + max(AT_LEAST, ratio * searched - proof.seconds)
             proof.run(min(deadline, until))
             if proof.outcome.proven or proof.outcome.found:
                 return
