@@ -59,6 +59,7 @@ def test_a_run_is_made_again_from_its_own_settings(name: str, tmp_path: Path) ->
 def test_settings_of_agents(tmp_path: Path) -> None:
     pytest.importorskip("stable_baselines3")
     from adrgd.rl import training
+
     refine = training.RefineConfig(radius=0.3, steps=7, target=True)
     made = training.Training(env="Pendulum-v1", steps=100, noise=0.2, refine=refine, limit=9)
     (tmp_path / "config.yaml").write_text(dump(made.config()))
