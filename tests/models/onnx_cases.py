@@ -164,6 +164,22 @@ CASES: dict[str, tuple[list[onnx.NodeProto], list[Any], int, dict[str, np.ndarra
         {},
     ),
     "Normalizer": ([node("Normalizer", domain="ai.onnx.ml", norm="L2")], VECTOR, 17, {}),
+    "LinearClassifier": (
+        [
+            node(
+                "LinearClassifier",
+                outputs="label y",
+                domain="ai.onnx.ml",
+                coefficients=f32(18).tolist(),
+                intercepts=f32(3).tolist(),
+                classlabels_ints=[4, 2, 7],
+                post_transform="SOFTMAX",
+            )
+        ],
+        VECTOR,
+        17,
+        {},
+    ),
     "Scaler": ([node("Scaler", domain="ai.onnx.ml", offset=[0.5], scale=[2.0])], VECTOR, 17, {}),
     "Gather one": ([node("Gather", "x i", axis=1)], IMAGE, 17, {"i": np.array(-1)}),
     "Gather some": ([node("Gather", "x i", axis=2)], IMAGE, 17, {"i": ints(3, 0, 3)}),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,8 +79,9 @@ def load_model(
         dtype: floating-point type of its parameters.
         trust: load a .pt or .pt2 file even where it holds more than a graph of operators and tensors. It can do
             anything while it is loaded.
-        images: the shape (C, H, W) of images that it is to take. Where the file says that its inputs have as many
-            numbers in another shape, images are laid out in that, with a warning.
+        images: the shape (C, H, W) of images that it is to take as a classifier. Where the file says that its inputs
+            have as many numbers in another shape, images are laid out in that, and where it ends in a softmax, that is
+            left out; both with a warning.
 
     Raises:
         ModelError: the spec has none of these forms, or the network cannot be loaded, or not without trust.
@@ -132,7 +134,8 @@ def new_model(spec: str, *, seed: int = 0, device: str | torch.device = "cpu") -
 
 
 def _with_normalisation(loader: Loader, base: str, query: dict[str, str], spec: str) -> Model:
-    mean, std, output = query.pop(MEAN, None), query.pop(STD, None), query.pop(OUTPUT, None)
+    mean, std = query.pop(MEAN, None), query.pop(STD, None)
+    output = None if loader is _onnx else query.pop(OUTPUT, None)  # of a file it is chosen before anything is compiled
     layout = query.pop(LAYOUT, FIRST)
     if layout not in (FIRST, LAST, FLAT):
         raise ModelError(
@@ -148,7 +151,12 @@ def _with_normalisation(loader: Loader, base: str, query: dict[str, str], spec: 
 
 
 def _shown(loaded: Model, images: tuple[int, ...], spec: str) -> Model:
-    """The network as one that takes images of that shape."""
+    """The network as one that takes images of that shape, and returns logits where its file says which they are."""
+    parts: list[Any] = list(loaded.module.modules())
+    for part in parts:
+        if getattr(part, "unscaled", None) is not None:
+            part.before_softmax = True
+            warn(f"{spec} ends in a softmax, which is left out: what enters it are the logits")
     own = loaded.input_shape
     if own is None or own == images:
         return loaded
@@ -231,10 +239,11 @@ def _published(base: str, query: dict[str, str], spec: str) -> Model:
 
 
 def _onnx(base: str, query: dict[str, str], spec: str) -> Model:
+    output = query.pop(OUTPUT, None)
     _take_nothing(query, spec)
     from adrgd.models.onnx import load_onnx  # each of the three takes a while, and few need more than one
 
-    net = load_onnx(Path(base).expanduser())
+    net = load_onnx(Path(base).expanduser(), output=None if output is None else parse_output(output))
     return Model(net, spec, tuple(net.input_shape), net.classes, net.output_shape)
 
 

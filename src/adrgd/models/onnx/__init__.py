@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from adrgd.errors import ModelError
+from adrgd.models.onnx.choice import with_one_output
 from adrgd.models.onnx.compiler import OPERATORS, Compiler
 from adrgd.models.onnx.functions import expanded
 from adrgd.models.onnx.graph import parse, read_model
@@ -30,6 +31,7 @@ class OnnxNet(nn.Module):
         classes: how many numbers the network returns for one example.
         output_shape: the shape that the file gives these.
         unscaled: the program's slot with the outputs before a final softmax; None when it does not end in one.
+        before_softmax: leave such a softmax out, as classifiers are attacked.
     """
 
     def __init__(
@@ -38,17 +40,17 @@ class OnnxNet(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.output_shape = (classes,) if output_shape is None else output_shape
-        self.program, self.unscaled = program, unscaled
+        self.program, self.unscaled, self.before_softmax = program, unscaled, False
         self.input_shape, self.classes = torch.Size(input_shape), classes
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._flat(self.program(self._shaped(x)))
+        return self.scores(x) if self.before_softmax else self._flat(self.program(self._shaped(x)))
 
     def scores(self, x: Tensor) -> Tensor:
         """The outputs (B, classes) before a final softmax, which it leaves in the same order; else the outputs."""
         if self.unscaled is None:
-            return self.forward(x)
+            return self._flat(self.program(self._shaped(x)))
         return self._flat(self.program.run(self._shaped(x), self.program.steps[:-1], self.unscaled))
 
     def _shaped(self, x: Tensor) -> Tensor:
@@ -65,19 +67,23 @@ class OnnxNet(nn.Module):
         return out if out.ndim == 2 else out.reshape(len(out), self.classes)
 
 
-def load_onnx(path: Path, *, session: Any = None) -> OnnxNet:
+def load_onnx(path: Path, *, session: Any = None, output: str | int | None = None) -> OnnxNet:
     """Read an .onnx or .onnx.gz file, and compare it with onnxruntime on two random inputs where that is installed.
 
     The network computes in double precision until it is moved to another type.
 
     Args:
         session: onnxruntime's of the same file, where there is one already; making it takes longer than all the rest.
+        output: which of several, by name or number; see `adrgd.models.onnx.choice`.
 
     Raises:
-        ModelError: the file cannot be read, needs an operator that is not supported, or computes something else here
-            than in onnxruntime.
+        ModelError: the file cannot be read, needs an operator that is not supported, has no such output, or computes
+            something else here than in onnxruntime.
     """
-    net, file = read_onnx(path)
+    model, content = read_model(path)
+    if with_one_output(model, output, str(path)):
+        content = model.SerializeToString()
+    net, file = network_of(model, content, source=str(path))
     compare_with_onnxruntime(net, session or open_session(file.content), file)
     return net
 

@@ -79,7 +79,7 @@ def read_model(path: Path) -> tuple[onnx.ModelProto, bytes]:
     if not model.graph.node:
         raise ModelError(f"expected an ONNX model in {str(path)!r}, found no operators in it; export it again")
     changed = take_in(model, path)
-    nodes = list(_needed(model.graph.node, *(output.name for output in model.graph.output)))
+    nodes = list(needed(model.graph.node, *(output.name for output in model.graph.output)))
     if len(nodes) < len(model.graph.node):
         kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
         del model.graph.node[:]
@@ -156,7 +156,7 @@ def _nodes(graph: onnx.GraphProto, outputs: Sequence[str], opset: int, source: s
     try:
         return tuple(
             _node(proto, index, opset)
-            for index, proto in enumerate(_needed(graph.node, *outputs))
+            for index, proto in enumerate(needed(graph.node, *outputs))
             if not _is_tensor(proto)
         )
     except ValueError as error:  # an attribute of a type that there is not
@@ -198,7 +198,8 @@ def _node(proto: onnx.NodeProto, index: int, opset: int) -> Node:
     return Node(op, name, tuple(proto.input), tuple(proto.output), attributes, opset)
 
 
-def _needed(nodes: Sequence[onnx.NodeProto], *outputs: str) -> Iterator[onnx.NodeProto]:
+def needed(nodes: Sequence[onnx.NodeProto], *outputs: str) -> Iterator[onnx.NodeProto]:
+    """The nodes that lead to some outputs, in their order."""
     wanted, kept = set(outputs), []
     for node in reversed(nodes):
         if wanted.intersection(name for name in node.output if name):

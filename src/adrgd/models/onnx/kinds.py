@@ -15,6 +15,8 @@ _T = onnx.TensorProto
 
 FLOAT, BOOL, INT64, UINT8 = int(_T.FLOAT), int(_T.BOOL), int(_T.INT64), int(_T.UINT8)
 
+FLOATS = frozenset(int(one) for one in (_T.FLOAT, _T.DOUBLE, _T.FLOAT16, _T.BFLOAT16))
+
 KEPT_AS: dict[int, torch.dtype] = {
     _T.BOOL: torch.bool, _T.UINT8: torch.uint8, _T.INT8: torch.int8, _T.INT16: torch.int16, _T.INT32: torch.int32,
     _T.INT64: torch.int64, _T.UINT16: torch.int32, _T.UINT32: torch.int64, _T.UINT64: torch.int64,

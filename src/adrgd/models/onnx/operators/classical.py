@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from adrgd.models.onnx.kernels import Builder, Kernel, Reach, Site
-from adrgd.models.onnx.kinds import FLOAT
+from adrgd.models.onnx.kinds import FLOAT, INT64
 from adrgd.models.onnx.operators.comparison import step
 
 
@@ -48,8 +48,26 @@ def linear_regressor(site: Site) -> Kernel:
     return Kernel(torch.nn.functional.linear, (0, weight, bias), Reach.LAST, (FLOAT,))
 
 
+def linear_classifier(site: Site) -> Kernel:
+    bias = numbers(site, "intercepts", [0.0])
+    classes, ways = len(bias), {"NONE": None, "LOGISTIC": torch.sigmoid, "SOFTMAX": lambda x: x.softmax(-1)}
+    names = site.attribute("classlabels_ints", None) or list(range(classes))
+    after = site.attribute("post_transform", "NONE")
+    if after not in ways or classes < 2 or len(names) != classes:
+        raise site.unsupported("with other scores than one for each class" if after in ways else f"with {after}")
+    weight, labels = numbers(site, "coefficients", [0.0]).reshape(classes, -1), torch.tensor(names, dtype=torch.float64)
+
+    def run(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        scores = torch.nn.functional.linear(x, weight, bias)
+        way = ways[after]
+        return labels[scores.argmax(-1)], scores if way is None else way(scores)
+
+    return Kernel(run, (0, weight, bias, labels), Reach.ROW, (INT64, FLOAT))
+
+
 OPERATORS: dict[str, Builder] = {
     "ai.onnx.ml.Binarizer": binarizer,
+    "ai.onnx.ml.LinearClassifier": linear_classifier,
     "ai.onnx.ml.LinearRegressor": linear_regressor,
     "ai.onnx.ml.Normalizer": normalizer,
     "ai.onnx.ml.Scaler": scaler,
