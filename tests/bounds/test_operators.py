@@ -89,6 +89,8 @@ OTHERS: dict[str, Function] = {
     "power of two": lambda x: (x[:, :3].abs() + 0.5) ** x[:, 3:].tanh(),
     "log of sums": lambda x: torch.logaddexp(x[:, :3], x[:, 3:]),
     "attention": lambda x: F.scaled_dot_product_attention(*[x.view(-1, 3, 2)] * 3).flatten(1),
+    "attention, causal": lambda x: F.scaled_dot_product_attention(*[x.view(-1, 3, 2)] * 3, is_causal=True).flatten(1),
+    "softmax, masked": lambda x: (x + torch.tensor([0, 0, -torch.inf, 0, 0, 0]).double()).softmax(1),
     "running sum": lambda x: x.tanh().cumsum(1), "without gradient": lambda x: x.tanh() + (x.sin() - x).detach(),
     "bilinear": lambda x: F.interpolate(x.view(-1, 1, 2, 3), scale_factor=2, mode="bilinear").flatten(1),
     "convolution, transposed": lambda x: F.conv_transpose1d(

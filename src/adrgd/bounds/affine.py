@@ -99,6 +99,12 @@ class Affine(TorchFunctionMode):
         self.truths.add(id(value))
         return value
 
+    def masked(self, x: Tensor) -> Tensor | None:
+        """Where x is infinite, whatever the input: without the rows; None where it is nowhere."""
+        with self.pause():
+            found = x[0].detach().isinf()
+            return found if bool(found.any()) else None
+
     def whole(self, value: Tensor) -> Tensor:
         """Note that it stands for whole numbers."""
         self.wholes.add(id(value))

@@ -19,11 +19,28 @@ def softmax(seen: Seen, x: Tensor, axis: int) -> Tensor:
     """1 / sum_j exp(x_j - x_i), with the entry itself left out of its sum, where it is one."""
     x = x.movedim(axis, -1)
     size = x.shape[-1]
+    mask = seen.masked(x)
+    if mask is not None:
+        return _masked_softmax(seen, x, mask).movedim(-1, axis)
     apart = (x.unsqueeze(-2) - x.unsqueeze(-1)).flatten(-2)
     others = [i * size + j for i in range(size) for j in range(size) if i != j]
     terms = seen.bent(EXP, apart.index_select(-1, torch.tensor(others))) if others else apart * 0
     total = terms.reshape(*x.shape, max(1, size - 1)).sum(-1) + 1
     return seen.bent(RECIPROCAL, total).movedim(-1, axis)
+
+
+def _masked_softmax(seen: Seen, x: Tensor, mask: Tensor) -> Tensor:
+    """Along the last axis, where some entries are minus infinity: these are zero, and count for none."""
+    size = x.shape[-1]
+    left = ~mask
+    counted = (left.unsqueeze(-2) & left.unsqueeze(-1) & ~torch.eye(size, dtype=torch.bool)).flatten()
+    apart = x.masked_fill(mask, 0.0)
+    apart = (apart.unsqueeze(-2) - apart.unsqueeze(-1)).flatten(1)
+    terms = seen.bent(EXP, apart.index_select(1, counted.nonzero()[:, 0]))
+    places = torch.where(counted, counted.cumsum(0), 0)  # the first of all is nothing
+    whole = torch.nn.functional.pad(terms, (1, 0)).index_select(1, places)
+    total = whole.reshape(*x.shape, size).sum(-1) + 1
+    return seen.bent(RECIPROCAL, total) * left.to(x.dtype)
 
 
 def _softmax(seen: Seen, given: Mapping[str, Any]) -> Tensor | None:
@@ -47,13 +64,20 @@ def _logsumexp(seen: Seen, given: Mapping[str, Any]) -> Tensor:
 
 
 def attention(seen: Seen, given: Mapping[str, Any]) -> Tensor | None:
-    """F.scaled_dot_product_attention without masks and dropout."""
-    if given.get("attn_mask") is not None or given.get("dropout_p") or given.get("is_causal"):
+    """F.scaled_dot_product_attention without dropout; a mask is a constant."""
+    mask, causal = given.get("attn_mask"), given.get("is_causal")
+    if given.get("dropout_p") or seen.varies(mask):
         return None
     query, key, value = given["query"], given["key"], given["value"]
     scale = given.get("scale") or 1 / math.sqrt(query.shape[-1])
-    weights = softmax(seen, matrix_product(seen, query * scale, key.transpose(-2, -1)), -1)
-    return matrix_product(seen, weights, value)
+    scores = matrix_product(seen, query * scale, key.transpose(-2, -1))
+    if causal:
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+    if mask is not None and mask.dtype == torch.bool:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    elif mask is not None:
+        scores = scores + mask
+    return matrix_product(seen, softmax(seen, scores, -1), value)
 
 
 def matrix_product(seen: Seen, a: Tensor, b: Tensor) -> Tensor:

@@ -28,6 +28,9 @@ class Seen(Protocol):
     def truth(self, value: Tensor) -> Tensor:
         """Note that it does."""
 
+    def masked(self, x: Tensor) -> Tensor | None:
+        """Where x is infinite, whatever the input: without the rows; None where it is nowhere."""
+
     def whole(self, value: Tensor) -> Tensor:
         """Note that it stands for whole numbers."""
 
