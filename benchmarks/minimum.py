@@ -139,7 +139,7 @@ def markdown(results: dict[str, dict[str, dict[str, Any]]], passes: int) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for place, runs in results.items():
-        runs = {attack: one for attack, one in runs.items() if one["distance"]}
+        runs = {attack: runs[attack] for attack in sorted(runs, key=_place) if runs[attack]["distance"]}
         count = min((len(one["distance"]) for one in runs.values()), default=0)
         table = torch.tensor(
             [[torch.inf if d is None else d for d in one["distance"][:count]] for one in runs.values()]
@@ -156,6 +156,12 @@ def markdown(results: dict[str, dict[str, dict[str, Any]]], passes: int) -> str:
                 + (f"{one['seconds'] / len(one['distance']):.2f} |" if one["seconds"] else "- |")
             )
     return "\n".join(lines) + "\n"
+
+
+def _place(attack: str) -> int:
+    """Of a line among those of its network and norm."""
+    names = [*OURS, *dict.fromkeys(name for peers in PEERS.values() for name in peers)]
+    return names.index(attack)
 
 
 def area(row: Tensor, least: Tensor) -> float:

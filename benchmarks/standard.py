@@ -63,6 +63,8 @@ class Options:
     """Some of bundled, robust-mnist, cnn-a, sri-resnet, hard-mnist; all for which there are files unless given."""
     norm: Norm = "linf"
     """In l1 and l2 there are two radii a network, and AutoAttack is pyautoattack's, which knows l1."""
+    attacks: tuple[str, ...] = ()
+    """Some of the lines, by name without the seed; all unless given."""
     limit: int = 50
     """Images in l1 and l2, from the first on."""
     minutes: float | None = None
@@ -234,6 +236,7 @@ def main(options: Options) -> None:
         (job, attack, seed)
         for job in jobs(options).values()
         for attack in job.attacks
+        if not options.attacks or attack in options.attacks
         for seed in range(options.seeds if attack.startswith("standard") else 1)
     ]
     for job, attack, seed in todo if options.again else ():
