@@ -67,7 +67,7 @@ def control(
         score, gradient, state, _ = gates.evaluate(problem, x, state, t)
         best = keep(x, score.reached)
         share = LAST + (FIRST - LAST) * (1 - t / steps)
-        eps = _next(eps, best, case.threat.distance(x, clean), score.reached, share, counted)
+        eps = next_radius(eps, best, case.threat.distance(x, clean), score.reached, share, counted)
         x, _ = STEP.move(around(eps), x, torch.nan_to_num(gradient), None, t)
         x = problem.domain.project(x.detach())
     with torch.no_grad():
@@ -75,7 +75,7 @@ def control(
     return Passes(problem.forwards, problem.backwards)
 
 
-def _next(eps: Tensor, best: Tensor, size: Tensor, broken: Tensor, share: float, counted: bool) -> Tensor:
+def next_radius(eps: Tensor, best: Tensor, size: Tensor, broken: Tensor, share: float, counted: bool) -> Tensor:
     """(N,) the next radii; `size` (N,) are the distances of the points that are broken or not."""
     smaller, larger = eps * (1 - share), eps * (1 + share)
     if not counted:

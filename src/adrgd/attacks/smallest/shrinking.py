@@ -144,7 +144,7 @@ class _Search:
             return self.above[rows]
 
         spent = control(
-            case, rows, _Clearly(case, rows, target), start, self.above[rows], keep, gates=self.solver.gates,
+            case, rows, Clearly(case, rows, target), start, self.above[rows], keep, gates=self.solver.gates,
             steps=CONTROLLED, random=RowRandom.seeded(self.seed, case.index[rows] + self.runs * 2**40), fresh=fresh,
         )  # fmt: skip
         self.spent[:, rows] += torch.tensor(spent, device=rows.device)[:, None]
@@ -161,7 +161,7 @@ class _Search:
         radius, case, x = self._radius(rows), self.case, self.best[rows]
         sparse = case.threat.norm == "l1"
         solver = replace(self.solver, step=Euclidean()) if sparse and second else self.solver
-        goal = _Clearly(case, rows, self._class(self.runs // 2) if second else None)
+        goal = Clearly(case, rows, self._class(self.runs // 2) if second else None)
         solution = maximize(
             goal, x, domain=self._ball(rows, radius), solver=solver, steps=self.steps, seed=self.seed,
             identity=case.index[rows] + self.runs * 2**40, first_restart=int(second and not sparse), check=False,
@@ -257,7 +257,7 @@ class _Search:
 
 
 @dataclass(frozen=True)
-class _Clearly:
+class Clearly:
     """The loss of the images at these positions, reached where they are broken by more than rounding.
 
     Attributes:
