@@ -77,15 +77,21 @@ SUBJECTS: dict[str, Subject] = {
 
 
 def available(folders: Folders, only: tuple[str, ...] = ()) -> dict[str, Subject]:
-    """Those for which the folders are given, and whose lists are made."""
+    """Those for which the folders are given, and whose lists are made and not empty."""
     return {
         name: subject
         for name, subject in SUBJECTS.items()
         if (not only or name in only)
         and getattr(folders, subject.data) is not None
         and (folders.assets is not None or not subject.assets)
-        and (name == "hard_mnist" or (LISTS / f"{name}.json").exists())
+        and (name == "hard_mnist" or made(name).get("list"))
     }
+
+
+def made(name: str) -> dict[str, Any]:
+    """What is known of a list; nothing before it is made."""
+    file = LISTS / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def listed(name: str, folders: Folders) -> tuple[nn.Module, Images]:
@@ -93,5 +99,5 @@ def listed(name: str, folders: Folders) -> tuple[nn.Module, Images]:
     if name == "hard_mnist":
         return hard_mnist(_of_assets(folders), folders.mnist or Path())
     subject = SUBJECTS[name]
-    known: dict[str, Any] = json.loads((LISTS / f"{name}.json").read_text())
+    known = made(name)
     return subject.load(folders), take(subject.images(folders, known["among"]), torch.tensor(known["list"]))

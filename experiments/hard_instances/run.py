@@ -6,6 +6,11 @@ The lists are of lists.py: images that many runs of diversified PGD do not break
 attacked on its own, on one thread, for at most --seconds of the processor: `standard` with a budget that takes about
 that long, with each of its last rungs alone and with three of them; and, over and over under new seeds until the time
 is up, diversified PGD and AutoAttack. Whatever is done is kept in results/runs.json and not done again.
+
+    python experiments/hard_instances/run.py --budgets 10000 30000 ...                             # minutes
+
+compares the last rungs where the budget is too small for all images to fall before them; a whole list at once, into
+results/budgets.json.
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ from typing import Any, NamedTuple
 
 import torch
 import tyro
-from lists import LISTS, SUBJECTS, Folders, available, listed
+from lists import SUBJECTS, Folders, available, listed, made
 from rich.progress import track
 from torch import nn
 
@@ -43,6 +48,7 @@ HERE = Path(__file__).parent
 LOSSES, LENGTHS = ("cross-entropy", "margin", "dlr"), (0.1, 0.25, 0.5)
 RATE = {"hard_mnist": 17_000, "mnist": 8000, "cifar10": 8000, "cnn-a": 3000}
 """Passes a second, about, from which the budget follows: it does not depend on the machine that the command runs on."""
+BUDGETS = "budgets.json"
 NONE = {"walk": 0.0, "flip": 0.0, "branch": 0.0, "program": 0.0}
 WAYS: dict[str, dict[str, float] | None] = {
     "pgd": None, "autoattack": None, "runs": {}, "walk": {"walk": 0.2}, "flip": {"flip": 0.3},
@@ -68,6 +74,8 @@ class Options(Folders):
     """Some of pgd, autoattack, runs, walk, flip, branch, program, three; all unless given."""
     only: tuple[str, ...] = ()
     """Some of the lists; all unless given."""
+    budgets: tuple[int, ...] = ()
+    """Passes an image for a whole list at once, instead of the time for each image."""
     minutes: float | None = None
     """Begin nothing after so long; the same command goes on."""
     out: Path = HERE / "results"
@@ -114,7 +122,7 @@ def _ours(net: nn.Module, one: Images, attack: Attack) -> AttackResult:
     return attack_batch(net, one.images, one.labels, attack, index=one.index, check=False)
 
 
-def missing(options: Options, runs: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
+def missing(options: Options) -> Iterator[tuple[str, str, int]]:
     """Lists, ways and seeds, those first that the others are compared with."""
     for seed, name, way in product(range(options.seeds), available(options, options.only), WAYS):
         if not options.ways or way in options.ways:
@@ -127,7 +135,9 @@ def main(options: Options) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     file, began = options.out / "runs.json", time.monotonic()
     runs: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    for name, way, seed in track(list(missing(options, runs)), "attacks"):
+    if options.budgets:
+        compare(options, began)
+    for name, way, seed in track([] if options.budgets else list(missing(options)), "attacks"):
         net, images = listed(name, options)
         done = runs.setdefault(name, {}).setdefault(way, {}).setdefault(str(seed), {})
         for row, index in enumerate(images.index.tolist()):
@@ -136,9 +146,28 @@ def main(options: Options) -> None:
             one = take(images, torch.tensor([row]))
             done[str(index)] = attack(net, one, SUBJECTS[name].eps, way, seed, options, RATE[name])
             write_text(file, json.dumps(runs) + "\n")
-    write_text(options.out / "README.md", page(runs, options.seconds))
+    compared = options.out / BUDGETS
+    words = page(runs, options.seconds, json.loads(compared.read_text()) if compared.exists() else {})
+    write_text(options.out / "README.md", words)
     draw(options, runs)
-    print(page(runs, options.seconds))
+    print(words)
+
+
+def compare(options: Options, began: float) -> None:
+    """Whole lists at once, by budget."""
+    file = options.out / BUDGETS
+    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    for budget, (name, way, seed) in track(list(product(options.budgets, missing(options))), "budgets"):
+        shares, done = WAYS[way], known.setdefault(name, {}).setdefault(str(budget), {}).setdefault(way, {})
+        late = options.minutes is not None and time.monotonic() - began > 60 * options.minutes
+        if shares is None or str(seed) in done or late:
+            continue
+        net, images = listed(name, options)
+        solver, started = Standard(budget=budget, **NONE | shares), time.process_time()
+        attack = Attack(threat=Threat(eps=SUBJECTS[name].eps), solver=solver, seed=seed)
+        broken = int(_ours(net, images, attack).success.sum())
+        done[str(seed)] = [broken, round((time.process_time() - started) / len(images), 2)]
+        write_text(file, json.dumps(known) + "\n")
 
 
 def marks(seconds: float) -> list[float]:
@@ -153,13 +182,12 @@ def broken(run: dict[str, list[Any]], seconds: float) -> int:
 
 def length(name: str, ways: dict[str, Any]) -> int:
     """The number of images in a list; of the published one, as far as a run has gone."""
-    file = LISTS / f"{name}.json"
-    if file.exists():
-        return len(json.loads(file.read_text())["list"])
+    if known := made(name):
+        return len(known["list"])
     return max((len(run) for seeds in ways.values() for run in seeds.values()), default=0)
 
 
-def page(runs: dict[str, Any], seconds: float) -> str:
+def page(runs: dict[str, Any], seconds: float, compared: dict[str, Any]) -> str:
     """A table a list."""
     out = [
         "# Images that are hard to break", "",
@@ -180,17 +208,36 @@ def page(runs: dict[str, Any], seconds: float) -> str:
             all_ = [outcome for run in whole for outcome in run.values()]
             cells += [f"{sum(outcome[at] for outcome in all_) / len(all_):,.{2 - at}f}" for at in (1, 2)]
             out.append(f"| {WORDS[way]} | {' | '.join(cells)} |")
-        out += ["", *_list_words(name)]
+        out += ["", *_list_words(name), *_budget_words(compared.get(name, {}))]
+    for name, subject in SUBJECTS.items():
+        if name not in runs and (words := _list_words(name)):
+            out += [f"## {name} ({subject.words}): an empty list", "", *words]
     out += ["![Broken against time](broken.svg)", ""]
     return "\n".join(out)
 
 
+def _budget_words(budgets: dict[str, Any]) -> list[str]:
+    """A table of the last rungs by budget, the whole list at once."""
+    ways = [way for way in WAYS if any(way in found for found in budgets.values())]
+    if not ways:
+        return []
+    out = ["The whole list at once: broken by seed, and mean seconds an image.", ""]
+    out += ["| budget | " + " | ".join(WORDS[way] for way in ways) + " |", "|---" * (len(ways) + 1) + "|"]
+    for budget in sorted(budgets, key=int):
+        cells = []
+        for way in ways:
+            found = list(budgets[budget].get(way, {}).values())
+            mean = sum(seconds for _, seconds in found) / max(1, len(found))
+            cells.append(f"{', '.join(str(broken) for broken, _ in found)} ({mean:.2f} s)" if found else "-")
+        out.append(f"| {int(budget):,} | {' | '.join(cells)} |")
+    return [*out, ""]
+
+
 def _list_words(name: str) -> list[str]:
     """How a list was made."""
-    file = LISTS / f"{name}.json"
-    if not file.exists():
+    known = made(name)
+    if not known.get("found"):
         return []
-    known = json.loads(file.read_text())
     restarts, steps, *losses = known["pgd"]
     words = [one["word"] for one in known["looked"].values()]
     found = list(known["found"].values())

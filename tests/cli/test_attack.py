@@ -206,7 +206,7 @@ def test_the_ensemble_has_a_budget_of_its_own(tmp_path: Path, capsys: pytest.Cap
     words = [*BASE, "--limit", "6", "--solver", "standard"]
     assert run([*words, "--budget", "150", "--json", "--out", str(tmp_path / "run")]) == 0
     summary = json.loads(capsys.readouterr().out)
-    chosen = {"budget": 150, "walk": 0.1, "branch": 0.3, "flip": 0.0, "program": 0.0}
+    chosen = {"budget": 150, "walk": 0.1, "branch": 0.0, "flip": 0.0, "program": 0.0}
     assert summary["config"]["solver"] == {"name": "standard", **chosen}
     assert summary["forward_passes"] + summary["backward_passes"] <= 6 * 150
     assert "up to 150 passes an image" in (tmp_path / "run" / "report.html").read_text()

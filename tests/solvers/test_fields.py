@@ -56,7 +56,7 @@ def test_specs_reach_every_part() -> None:
     ("spec", "sentence"),
     [
         ("pgd?lenght=1", "did you mean 'length'"), ("pgd?length", "key=value"), ("pgd?step=foo", "unknown step rule"),
-        ("standard?steps=3", "only the keys branch, budget, program, walk"), ("pgdd?length=1", "unknown solver"),
+        ("standard?steps=3", "only the keys branch, budget, flip, program, walk"), ("pgdd?length=1", "unknown solver"),
         ("pgd?length=1&length=2", "once"), ("pgd?schedule=sometimes", "one of constant, linear, power"),
     ],
 )  # fmt: skip

@@ -95,7 +95,7 @@ def towards(
 def _shaken(lanes: Lanes, points: Points) -> Tensor:
     """Every other point moved by noise; in a box the rest with some of its numbers drawn anew, elsewhere moved as well.
 
-    Maxima of one image differ in a tenth of the pixels, by all that these can change: noise leads from none to another.
+    Two maxima of an image may differ in many pixels by all that these can change: noise leads from none to another.
     """
     k = points.value.shape[1]
     x, random = points.x.flatten(0, 1), lanes.random(points.image, k)

@@ -6,11 +6,12 @@
    and the label.
 3. Many runs side by side towards the two classes that came nearest, with noise levels spread over them.
 4. Reheating: the best points of each image, copied, shaken and raised again from smaller noise levels; what came out
-   better takes its source's place. Again and again, until the budget is spent.
+   better takes its source's place. Again and again, until the budget is spent; with a large one the third stage and
+   this one begin anew from time to time.
 5. In l1: the smallest change is looked for, from outside the ball inwards (`adrgd.attacks.ensemble.inwards`).
-6. With a large budget, where little is missing: a branch and bound over the ball, whose most promising parts give
-   points that are raised and reheated (`adrgd.attacks.ensemble.branching`), then a walk over the polytopes around the
-   best point (`adrgd.polytopes`).
+6. With a large budget, where little is missing: walks over the polytopes around the best points (`adrgd.polytopes`);
+   on request flips of neurons, a branch and bound over the ball, whose most promising parts give points that are raised
+   and reheated, and mixed-integer programs, each in a file of its own beside this one.
 
 After the first two runs an image goes on only if it came near enough to its goal, the nearer, the more is spent on it
 (`Lanes.worth`). A targeted attack has one class to go to, and skips the second stage. An image counts as standing until
@@ -81,7 +82,7 @@ class Standard:
 
     budget: int = 3000
     walk: float = 0.1
-    branch: float = 0.3
+    branch: float = 0.0
     flip: float = 0.0
     program: float = 0.0
 
