@@ -103,6 +103,10 @@ def page(rows: list[dict[str, Any]], listed: int, options: Options) -> str:
     open_ones = [f"- `{row['onnx']}` `{row['vnnlib']}`: {row['answer']}, {row['proven']:.0%} proven" for row in rows
                  if row["answer"] not in ("sat", "unsat")]  # fmt: skip
     slow = sorted(rows, key=lambda row: -row["seconds"])[:5]
+    slowest = ", ".join(
+        f"{row['onnx'].split('_batch')[0][-3:]} {row['property']} {row['seconds']:.1f} s ({row['processor']:.1f} s)"
+        for row in slow
+    )
     return f"""# Both verdicts against published ones
 
 `python benchmarks/verdicts.py --instances FOLDER/verdicts.csv --seed {options.seed}`
@@ -117,7 +121,7 @@ Undecided: {len(open_ones)}.
 
 {chr(10).join(open_ones)}
 
-Slowest: {", ".join(f"{row['onnx'].split('_batch')[0][-3:]} {row['property']} {row['seconds']:.1f} s" for row in slow)}.
+Slowest, and seconds of the processor: {slowest}.
 """
 
 
