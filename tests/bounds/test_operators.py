@@ -85,6 +85,9 @@ OTHERS: dict[str, Function] = {
     "variance": lambda x: x.var(1, keepdim=True), "deviation": lambda x: (x + MASK).std(1, keepdim=True),
     "product of all": lambda x: (1 + x.tanh()).prod(1, keepdim=True), "products so far": lambda x: x.sin().cumprod(1),
     "einsum": lambda x: torch.einsum("bij,bkj->bki", x.view(-1, 2, 3), x.tanh().view(-1, 2, 3)).flatten(1),
+    "einsum, dots": lambda x: torch.einsum(
+        "...ij,...kj->...ik", x.view(-1, 1, 2, 3), x.tanh().view(-1, 1, 2, 3)
+    ).flatten(1),
     "einsum, constant": lambda x: torch.einsum("bi,ji->bj", x.tanh(), torch.eye(6).double()[:4] + 0.1),
     "power of two": lambda x: (x[:, :3].abs() + 0.5) ** x[:, 3:].tanh(),
     "log of sums": lambda x: torch.logaddexp(x[:, :3], x[:, 3:]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,10 +90,15 @@ def matrix_product(seen: Seen, a: Tensor, b: Tensor) -> Tensor:
 def einsum(seen: Seen, given: Mapping[str, Any]) -> Tensor | None:
     """Of two tensors that both depend on the input."""
     equation, parts = given["equation"], given["operands"]
-    if not isinstance(equation, str) or len(parts) != 2 or "." in equation:
+    if not isinstance(equation, str) or len(parts) != 2:
         return None
     left, arrow, out = equation.replace(" ", "").partition("->")
     terms = left.split(",")
+    more = {part.ndim - len(term.replace("...", "")) for term, part in zip(terms, parts, strict=True) if "..." in term}
+    if len(more) > 1 or not set(equation) <= set(string.ascii_lowercase + " ,->."):
+        return None
+    dots = string.ascii_uppercase[: max(more, default=0)]
+    terms, out = [term.replace("...", dots) for term in terms], out.replace("...", dots)
     if not arrow or any(len(set(term)) < len(term) for term in terms):
         return None
     every = out + "".join(sorted(set("".join(terms)) - set(out)))
