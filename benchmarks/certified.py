@@ -77,7 +77,7 @@ SETTINGS = (
     Setting("sri_resnet", "sri_resnet_a, CIFAR-10", 1 / 255, "cifar10", sri_resnet),
     Setting("sri_resnet_half", "sri_resnet_a, CIFAR-10", 0.5 / 255, "cifar10", sri_resnet),
     Setting("released", "the paper's MNIST network", 0.1, "mnist", robust_mnist),
-    Setting("released_small", "the paper's MNIST network", 0.02, "mnist", robust_mnist),
+    Setting("released_half", "the paper's MNIST network", 0.05, "mnist", robust_mnist),
     Setting("bundled", "bundled:mnist-pgd", 0.1, "mnist", lambda _: load_model("bundled:mnist-pgd").module),
 )
 
