@@ -192,19 +192,21 @@ def page(runs: dict[str, Any], seconds: float, compared: dict[str, Any]) -> str:
     out = [
         "# Images that are hard to break", "",
         f"Broken by seed, each image on its own on one thread, at most {seconds:g} seconds of the processor an image; "
-        "passes are forward and backward ones together, over all images and seeds. Made by `run.py`, from the lists of "
-        "`make_list.py`.", "",
+        "what has begun is finished, and counts in the end. Passes are forward and backward ones together, over all "
+        "images and seeds. Unfinished runs are left out. Made by `run.py`, from the lists of `make_list.py`: "
+        "these hold what `standard` itself has found, under other seeds, so they tell how surely it finds it again, "
+        "and what of it others find, but nothing of what nobody finds.", "",
     ]  # fmt: skip
     for name, ways in runs.items():
         images = length(name, ways)
         out += [f"## {name} ({SUBJECTS[name].words}): {images} images", ""]
-        times = " | ".join(f"{at:g} s" for at in marks(seconds))
-        out += [f"| | {times} | seconds an image | passes an image |", "|---" * (len(marks(seconds)) + 3) + "|"]
+        times = " | ".join([*(f"{at:g} s" for at in marks(seconds)), "in the end"])
+        out += [f"| | {times} | seconds an image | passes an image |", "|---" * (len(marks(seconds)) + 4) + "|"]
         for way in WAYS:
             whole = [run for run in ways.get(way, {}).values() if len(run) == images]
             if not whole:
                 continue
-            cells = [", ".join(str(broken(run, at)) for run in whole) for at in marks(seconds)]
+            cells = [", ".join(str(broken(run, at)) for run in whole) for at in [*marks(seconds), float("inf")]]
             all_ = [outcome for run in whole for outcome in run.values()]
             cells += [f"{sum(outcome[at] for outcome in all_) / len(all_):,.{2 - at}f}" for at in (1, 2)]
             out.append(f"| {WORDS[way]} | {' | '.join(cells)} |")

@@ -34,4 +34,4 @@ def test_what_was_broken_too_late_does_not_count(run: dict[str, Any]) -> None:
     compared = {"hard_mnist": {"30000": {"runs": {"0": [18, 0.25], "1": [20, 0.35]}, "flip": {"0": [17, 0.5]}}}}
     page = run["page"]({"hard_mnist": {"runs": {"0": done}}}, 60.0, compared)
     assert "| 30,000 | 18, 20 (0.30 s) | 17 (0.50 s) |" in page
-    assert "| `standard` without a last rung | 1 | 1 | 2 | 13.1 | 600 |" in page
+    assert "| `standard` without a last rung | 1 | 1 | 2 | 2 | 13.1 | 600 |" in page
