@@ -62,6 +62,7 @@ OTHERS: dict[str, Function] = {
     "product": lambda x: x[:, :3] * x[:, 3:], "product, broadcast": lambda x: x[:, :3] * x[:, 3:4],
     "quotient": lambda x: x[:, :3] / (1 + x[:, 3:].square()), "inverse": lambda x: 1 / (2 + x.tanh()),
     "softmax": lambda x: x.softmax(1), "log_softmax": lambda x: x.log_softmax(1),
+    "log_softmax, large": lambda x: (x + 2000).log_softmax(1) + torch.zeros_like(x),
     "logsumexp": lambda x: x.logsumexp(1, keepdim=True),
     "layer norm": lambda x: F.layer_norm(x, (6,), torch.arange(6.0).double(), torch.ones(6).double(), 0.1),
     "matrix product": lambda x: (x.view(-1, 2, 3) @ x.view(-1, 3, 2)).flatten(1),

@@ -30,6 +30,7 @@ from adrgd.bounds.words import (
     ADDS,
     ASKS,
     CHOOSES,
+    FRESH,
     KNOWN,
     LIKE,
     MOVES,
@@ -163,6 +164,8 @@ class Affine(TorchFunctionMode):
             raise NoBoundsError(f"no bounds are known for what runs inside torch.func ({name})")
         moving = [one for one in given if self.varies(one)]
         if not moving or (name in LIKE and not self.varies(args[0])):
+            return func(*args, **kwargs)
+        if name in FRESH and args and len(moving) == 1 and moving[0] is args[0]:
             return func(*args, **kwargs)
         if any(id(one) in self.unfollowed for one in moving):
             return self._moved(name, func, args, kwargs)

@@ -50,8 +50,9 @@ def _softmax(seen: Seen, given: Mapping[str, Any]) -> Tensor | None:
 
 
 def logsumexp(seen: Seen, x: Tensor, axes: Any) -> Tensor:
-    """Along some axes, which are kept."""
-    return seen.bent(LOG, seen.bent(EXP, x).sum(axes, keepdim=True))
+    """Along some axes, which are kept; of the distances from the mean, which are small where all numbers are large."""
+    middle = x.mean(axes, keepdim=True)
+    return middle + seen.bent(LOG, seen.bent(EXP, x - middle).sum(axes, keepdim=True))
 
 
 def _log_softmax(seen: Seen, given: Mapping[str, Any]) -> Tensor | None:

@@ -37,6 +37,11 @@ SWITCHED_OFF = frozenset([
 LIKE = frozenset(["__get__", "expand_as", "reshape_as", "to", "type_as", "view_as"])
 """Calls that take no numbers of their second argument."""
 
+FRESH = frozenset(
+    ["empty_like", "full_like", "new_empty", "new_full", "new_ones", "new_zeros", "ones_like", "zeros_like"]
+)
+"""Calls that take a tensor's shape and type, and none of its numbers."""
+
 CHOOSES = frozenset(["masked_fill", "where"])
 """By a condition that does not depend on the input."""
 
