@@ -81,7 +81,7 @@ def make_solver(name: str, *, others: tuple[str, ...] = (), instead: Mapping[str
         >>> adrgd.make_solver("pgd").step.schedule
         'linear'
         >>> adrgd.make_solver("pgd?schedule=constant&length=0.1").step
-        Steepest(schedule='constant', power=0.0, length=0.1)
+        Steepest(schedule='constant', power=2.0, length=0.1)
     """
     base, query = split_spec(name, error=UsageError)
     solver = (instead or {}).get(base) or _named(base, others)
