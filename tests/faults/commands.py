@@ -241,7 +241,7 @@ COMMANDS = {
         Command("reconstruct", _reconstruct, {}),
         Command(
             "falsify", _falsify,
-            {"results.parquet": _rows, "summary.md": _there, "checksums.sha256": _names},
+            {"results.parquet": _rows, "summary.md": _there, "report.html": _there, "checksums.sha256": _names},
         ),
         Command(
             "rl train", _rl, {"checkpoint.zip": _agent, "checksums.sha256": _there}, skipped=("tensorboard",),

@@ -59,8 +59,8 @@ def test_the_smallest_change_by_worst_breaks_all(
     nets: list[nn.Sequential], images: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     x, labels = images
-    found = smallest_changes(Ensemble(nets, "worst"), x, labels, Minimum(norm="l2", passes=300, steps=20))
-    single = smallest_changes(nets[0], x, labels, Minimum(norm="l2", passes=300, steps=20))
+    found = smallest_changes(Ensemble(nets, "worst"), x, labels, Minimum(norm="l2", passes=600, steps=20))
+    single = smallest_changes(nets[0], x, labels, Minimum(norm="l2", passes=600, steps=20))
     assert found.success.all()
     assert all(bool((net(found.adversarial).argmax(1) != labels).all()) for net in nets)
     assert found.distance.mean() > single.distance.mean()

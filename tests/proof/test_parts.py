@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from adrgd.bounds.lines import Interval
 from adrgd.bounds.multipliers import optimise
 from adrgd.bounds.network import Matrices, values_of
 from adrgd.bounds.reading import read_network
+from adrgd.bounds.reduced import reduced
 from adrgd.bounds.refine import all_intervals
 from adrgd.proof.claims import Claims
+from adrgd.proof.middle import Middle
 from adrgd.proof.neuron_split import NeuronSplit
 from adrgd.proof.parts import Lines, Part, multipliers_of, signs_of
 
@@ -126,3 +129,35 @@ def test_a_box_where_no_neuron_bends() -> None:
         assert (found.proven, found.found) == (proven, not proven)
     outcome = NeuronSplit(network, claim_of(-1e-8 - least, box), lambda x: False).run(time.monotonic() + 5)
     assert outcome.stuck
+
+
+@pytest.mark.parametrize("still", [(0,), (1,), (0, 1), (0, 2), (1, 2)])
+def test_layers_in_which_no_neuron_bends(still: tuple[int, ...]) -> None:
+    """Nothing is left of them over the box, and the bounds of the others hold."""
+    torch.manual_seed(3)
+    sizes = [8, *(40 if layer in still else 20 for layer in range(3)), 1]
+    linear = [nn.Linear(*pair) for pair in pairwise(sizes)]
+    z = torch.zeros(8)
+    for layer in range(3):  # in the others every neuron bends in the middle
+        h = linear[layer].weight.data @ z
+        linear[layer].bias.data = -h if layer not in still else torch.full_like(h, 100.0)
+        z = (h + linear[layer].bias.data).relu()
+    net = nn.Sequential(*(part for one in linear for part in (one, nn.ReLU())))[:-1].double().requires_grad_(False)
+    network = read_network(net, torch.zeros(1, 8), entries=0)
+    box = Boxes(-0.1 * torch.ones(1, 8).double(), 0.1 * torch.ones(1, 8).double())
+    found = reduced(network, box, all_intervals(network, network, box))
+    assert found is not None
+    assert [size == 0 for size in found.network.sizes] == [layer in still for layer in range(3)]
+    middle = Middle(found.network, found.boxes(box), found.intervals)
+    for _ in range(2):
+        list(middle.turn(0.2))
+    points = box.lower + torch.rand(500, 8).double() * (box.upper - box.lower)
+    h = points
+    for layer in range(3):
+        h = linear[layer].double()(h)
+        if layer not in still:
+            low, high = middle.intervals[layer]
+            bent = found.bent[layer]
+            assert (h[:, bent] >= low - 1e-6).all()
+            assert (h[:, bent] <= high + 1e-6).all()
+        h = h.relu()

@@ -107,13 +107,14 @@ class Middle:
             margins, steps=STEPS if len(signs) else FIRST_STEPS, enough=torch.zeros(count, 1, dtype=torch.float64),
         )  # fmt: skip
         lost = losses(coefficients[:layer], relaxations)
-        worth, where = torch.cat(
-            [torch.where(r.bent, one, 0.0) for one, r in zip(lost, relaxations, strict=True)], 1
-        ).max(1)
+        bent = torch.cat([torch.where(r.bent, one, 0.0) for one, r in zip(lost, relaxations, strict=True)], 1)
+        splits: list[tuple[int, int] | None] = [None] * count
+        if bent.shape[1]:  # of earlier layers in which nothing bends there is nothing left
+            worth, where = bent.max(1)
+            splits = [
+                self._place(at) if most > 0 else None for at, most in zip(where.tolist(), worth.tolist(), strict=True)
+            ]
         kept = chosen.to(KEPT)
-        splits = [
-            self._place(at) if most > 0 else None for at, most in zip(where.tolist(), worth.tolist(), strict=True)
-        ]
         row = 0
         for side, some in wanted:
             for k, part in enumerate(some):

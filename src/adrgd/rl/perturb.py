@@ -12,6 +12,7 @@ from torch import Tensor
 
 from adrgd.domain import Box, LinfBall, as_eps
 from adrgd.errors import UsageError
+from adrgd.gates.outside import outside
 from adrgd.given import as_solver
 from adrgd.maximize import maximize
 from adrgd.objective import find_loss
@@ -158,7 +159,10 @@ def _value(
 
     def value(x: Tensor, rows: Tensor) -> Tensor:
         """Of actions that are taken together: of their joint probability, or that of the one which moves most."""
-        each = torch.stack([loss(one, aim[rows]) for one, aim in zip(victim.of_groups(network(x)), aims, strict=True)])
-        return each.amax(0) if goal == "margin" else each.sum(0)
+        outputs = network(x)
+        with outside():
+            parts = zip(victim.of_groups(outputs), aims, strict=True)
+            each = torch.stack([loss(one, aim[rows]) for one, aim in parts])
+            return each.amax(0) if goal == "margin" else each.sum(0)
 
     return value
