@@ -11,7 +11,8 @@ from adrgd.cli import COMMANDS
 from adrgd.cli.flags import flags
 from adrgd.cli.known import known, solver_names
 from adrgd.cli.options import cli
-from adrgd.cli.settings import OPTIONS, fields_of, options_of, positionals
+from adrgd.cli.positional import positionals
+from adrgd.cli.settings import OPTIONS, fields_of, options_of
 
 DESCRIPTION = "Print what makes a shell complete commands and flags: put it where your shell reads it, or source it."
 

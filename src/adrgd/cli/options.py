@@ -16,7 +16,7 @@ import tyro
 from adrgd.cli.flags import RULES, flag
 from adrgd.cli.known import Part, find_solver, find_step, known, solver_names
 from adrgd.cli.panels import sentence
-from adrgd.cli.settings import positionals
+from adrgd.cli.positional import positionals
 from adrgd.deprecation import say_renamed
 from adrgd.errors import UsageError
 from adrgd.specs import split_spec

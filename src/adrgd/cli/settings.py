@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adrgd.cli.known import Part, find_solver, find_step, known
+from adrgd.cli.positional import positionals
 from adrgd.errors import RunFolderError, UsageError
 from adrgd.names import STANDARD
 from adrgd.runs.configs import parse
@@ -55,11 +56,6 @@ def options_of(command: tuple[str, ...]) -> Any:
     """The dataclass that a command's flags come from."""
     module, _, name = OPTIONS[command].partition(":")
     return getattr(import_module(f"adrgd.cli.{module}"), name)
-
-
-def positionals(options: Any) -> list[str]:
-    """The names of a command's fields that are given without a flag, in their order."""
-    return [field.name for field in dataclasses.fields(options) if "Positional" in str(field.type)]
 
 
 def fields_of(options: Any) -> dict[str, dataclasses.Field[Any]]:
