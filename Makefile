@@ -32,7 +32,8 @@ test-minimum:  ## the tests with the lowest versions that pyproject.toml allows,
 	.venv-minimum/bin/pip install --quiet --disable-pip-version-check uv
 	.venv-minimum/bin/uv pip install --quiet --python .venv-minimum --resolution lowest-direct $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND)) -e '.[test]'
 	.venv-minimum/bin/uv pip install --quiet --python .venv-minimum --no-deps torchattacks==3.5.1 adv-lib  # as in .venv
-	.venv-minimum/bin/python -m pytest --ignore tests/docs -W ignore::DeprecationWarning  # of old libraries under new ones
+	.venv-minimum/bin/python -m pytest --ignore tests/docs -W ignore::DeprecationWarning -W ignore::ResourceWarning \
+	-W ignore::pytest.PytestUnraisableExceptionWarning  # of old libraries under new ones
 
 dist: .venv/.runtime  ## wheel and sdist into dist/, checked, with the citation and what a type checker sees
 	$(PYTHON) -m venv .venv-dist

@@ -97,7 +97,7 @@ def test_clip_values(case: Case, adrgd: Any, wrap: Any) -> None:
     x, y = case.images.numpy(), case.labels.numpy()
     free = adrgd(wrap(clip_values=None), eps=0.3, steps=5, stop_at_success=False).generate(x, y)
     assert free.min() < 0
-    assert np.abs(free - x).max() <= 0.3
+    assert np.abs(free - x).max() <= np.float32(0.3)
     same = (np.zeros((1, 28, 28), np.float32), np.ones((1, 28, 28), np.float32))
     found = adrgd(wrap(clip_values=same), eps=0.3, steps=15).generate(x, y)
     assert np.array_equal(found, case.attack(0.3).adversarial.numpy())
