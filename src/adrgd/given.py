@@ -18,6 +18,7 @@ from adrgd.gates.call import HALF
 from adrgd.models.checks import answer
 from adrgd.models.outputs import Logits
 from adrgd.objective import Classify, Misclassify, Score, asked
+from adrgd.rows import one_hot
 from adrgd.solvers import Solver, make_solver
 
 
@@ -88,7 +89,7 @@ def as_labels(given: Any, count: int, device: torch.device, name: str = "labels"
         raise DataError(f"{name} are on the device meta, which keeps no numbers; pass them on the model's")
     if labels.dim() == 2 and labels.shape == (count, 1):
         labels = labels[:, 0]
-    if labels.dim() == 2 and len(labels) == count and _one_hot(labels):
+    if labels.dim() == 2 and len(labels) == count and one_hot(labels):
         warn(f"{name} are one-hot: the class of each row is taken")
         labels = labels.int().argmax(1)
     if labels.shape != (count,):
@@ -191,10 +192,6 @@ def as_solver(given: Any) -> Solver:
             f"solver must be a solver such as GraduatedADR(), its class or its name, found {given!r}; choose one"
         )
     return given
-
-
-def _one_hot(rows: Tensor) -> bool:
-    return bool(((rows == 0) | (rows == 1)).all() and (rows.sum(1) == 1).all())
 
 
 def _short(dtype: torch.dtype) -> str:

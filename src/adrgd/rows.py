@@ -106,3 +106,8 @@ def _shift(z: Tensor, by: int) -> Tensor:
 
 def _signed(value: int) -> int:
     return (value + 2**63) % 2**64 - 2**63
+
+
+def one_hot(rows: Any) -> bool:
+    """Whether a tensor or an array (B, C) holds a single 1 and otherwise 0 in each row."""
+    return bool(((rows == 0) | (rows == 1)).all() and (rows.sum(1) == 1).all())

@@ -89,6 +89,14 @@ def test_files_and_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert not (tmp_path / "other").exists()
 
 
+def test_a_folder_of_classes_is_a_data_set(tmp_path: Path) -> None:
+    (tmp_path / "set" / "one").mkdir(parents=True)
+    Image.new("L", (28, 28), 120).save(tmp_path / "set" / "one" / "a.png")
+    data = f"folder:{tmp_path / 'set'}?mode=L"
+    assert run([*BASE, "--data", data, "--solvers", "adam", "--out", str(tmp_path / "run")]) == 0
+    assert [file.name for file in (tmp_path / "run" / "images").iterdir()] == ["00000.adam.png"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -51,7 +51,7 @@ def test_every_form_becomes_the_same_images(form: str) -> None:
     z, span = torch.randn(4, 3), (-1.0, 1.0) if "tanh" in form else (0.0, 1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AdrgdWarning)
-        generator, shape = as_generator(Model(Maker(form), "maker"), (3,), span=span, shape=(1, 4, 5))
+        generator, shape = as_generator(Model(Maker(form), "maker"), (3,), span=span, shape=lambda: (1, 4, 5))
     assert shape == (1, 4, 5)
     torch.testing.assert_close(generator(z), Maker("images")(z))
     found = invert(generator, generator(z).detach(), steps=3, code=3)
@@ -61,7 +61,7 @@ def test_every_form_becomes_the_same_images(form: str) -> None:
 @pytest.mark.parametrize(("form", "words"), [("rows", "an image of shape"), ("channels last", "they are put first")])
 def test_what_was_made_of_it_is_said(form: str, words: str) -> None:
     with pytest.warns(AdrgdWarning, match=words):
-        as_generator(Model(Maker(form), "maker"), (3,), shape=(1, 4, 5))
+        as_generator(Model(Maker(form), "maker"), (3,), shape=lambda: (1, 4, 5))
 
 
 @pytest.mark.parametrize("form", ["images", "rows"])
@@ -94,7 +94,7 @@ def test_codes_of_any_shape(code: tuple[int, ...]) -> None:
     [
         ({"span": (1.0, 1.0)}, UsageError, "the span"), ({"span": (0.0, float("inf"))}, UsageError, "the span"),
         ({"code": (7,)}, UsageError, "say its length by --code"), ({"form": "rows"}, ModelError, "makes images"),
-        ({"form": "rows", "shape": (1, 5, 5)}, ModelError, "makes images"),
+        ({"form": "rows", "shape": lambda: (1, 5, 5)}, ModelError, "makes images"),
     ],
 )  # fmt: skip
 def test_bad_generators(change: dict[str, Any], error: type[Exception], words: str) -> None:

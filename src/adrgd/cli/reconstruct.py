@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -79,7 +80,7 @@ def reconstruct(options: Options) -> int:
     device = usable_device(run.device)
     model = load_model(options.generator, device=device, trust=options.trust)
     shape = options.code or code_shape(model)
-    generator, made = as_generator(model, shape, span=options.span, shape=shown_shape(options.data))
+    generator, made = as_generator(model, shape, span=options.span, shape=partial(shown_shape, options.data))
     setting = Setting(
         operator=parse_operator(options.operator), solvers=options.solvers, steps=positive(options.steps, "steps"),
         restarts=positive(options.restarts, "restarts"), prior=options.prior,

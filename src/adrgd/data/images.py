@@ -12,6 +12,7 @@ from torch import Tensor
 
 from adrgd.errors import DataError, warn
 from adrgd.names import TaskName
+from adrgd.rows import one_hot
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -104,7 +105,7 @@ def finish(raw: Raw, span: Span, *, spec: str, task: TaskName = "classification"
     axes, form = FORMS[task]
     if labels.ndim == axes + 1 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if task == "classification" and labels.ndim == 2 and _one_hot(labels):
+    if task == "classification" and labels.ndim == 2 and one_hot(labels):
         warn(f"labels of {spec!r} are one-hot: the class of each row is taken")
         labels = labels.argmax(1)
     if len(images) != len(labels) or labels.ndim != axes:
@@ -138,10 +139,6 @@ def _labels(labels: Array, names: tuple[str, ...] | None, spec: str, task: TaskN
             raise DataError(f"expected labels of 0 and 1 in {spec!r} for {task}, found others; correct the files")
         return np.array(labels, dtype=np.int64)
     return _classes(labels, names, spec)
-
-
-def _one_hot(rows: Array) -> bool:
-    return bool(np.isin(rows, (0, 1)).all() and (rows.sum(1) == 1).all())
 
 
 def _unit(images: Array, spec: str) -> Array:

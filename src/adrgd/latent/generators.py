@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
@@ -14,6 +14,9 @@ from adrgd.models import Model
 from adrgd.models.outputs import tensors_of
 
 CHANNELS = (1, 3)
+
+Shown = Callable[[], tuple[int, ...] | None]
+"""Finds out the shape of an image."""
 
 
 class ImagesOf(nn.Module):
@@ -44,14 +47,14 @@ class ImagesOf(nn.Module):
 
 
 def as_generator(
-    model: Model, code: tuple[int, ...], *, span: tuple[float, float] = (0.0, 1.0), shape: tuple[int, ...] | None = None
+    model: Model, code: tuple[int, ...], *, span: tuple[float, float] = (0.0, 1.0), shape: Shown | None = None
 ) -> tuple[Callable[[Tensor], Any], tuple[int, int, int]]:
     """A network as a generator, and the shape of its images.
 
     Args:
         code: the shape of one code.
         span: see `ImagesOf`.
-        shape: of an image, where the network returns rows of numbers, and its file does not say more.
+        shape: says that of an image, asked where the network returns rows of numbers, and its file does not say more.
 
     Raises:
         ModelError: it makes no images.
@@ -104,11 +107,16 @@ def pictures(answer: Any) -> Tensor:
     return next(iter(found.values()))
 
 
-def _shape_of(
-    made: Tensor, stated: tuple[int, ...] | None, shown: tuple[int, ...] | None
-) -> tuple[int, int, int] | None:
+def _shape_of(made: Tensor, stated: tuple[int, ...] | None, shown: Shown | None) -> tuple[int, int, int] | None:
     """(C, H, W), or (H, W, C): of what was made, of what the file says, or of the targets."""
-    for shape in (tuple(made.shape[1:]), stated, shown):
+    for shape in _shapes(made, stated, shown):
         if shape is not None and len(shape) == 3 and prod(shape) == made[0].numel():
             return int(shape[0]), int(shape[1]), int(shape[2])
     return None
+
+
+def _shapes(made: Tensor, stated: tuple[int, ...] | None, shown: Shown | None) -> Iterator[tuple[int, ...] | None]:
+    yield tuple(made.shape[1:])
+    yield stated
+    if shown is not None:
+        yield shown()

@@ -55,7 +55,7 @@ def read_targets(spec: str, shape: tuple[int, int, int], *, limit: int | None = 
 def is_data_set(spec: str) -> bool:
     """Whether targets are a data set of `load_data`, rather than an image file or a folder of them."""
     place = Path(spec).expanduser()
-    return kind_of(spec.partition("?")[0]) not in (None, "folder") and (":" in spec or not place.is_dir())
+    return not place.is_dir() and (kind_of(spec.partition("?")[0]) is not None or (":" in spec and not place.exists()))
 
 
 def shown_shape(spec: str) -> tuple[int, ...] | None:
